@@ -1,0 +1,155 @@
+"""Recounts, with plain pandas and scikit-learn, what the exporter must publish for the flights' logs.
+
+Shares no code with the exporter; the window arithmetic is written out from its documentation. Reads the whole logs into
+memory. Needs the `examples` extra: pandas, scikit-learn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+
+HOUR = pd.Timedelta(hours=1)
+MATURITY = 12 * HOUR
+GRACE = HOUR / 12
+BLOCK = HOUR / 2  # prediction time is sealed in blocks of the narrowest pane
+# window: (width, width of the panes it is made of); a window ends at the last pane edge that is mature
+WINDOWS = {
+    "24h": (24 * HOUR, HOUR / 2),
+    "7d": (7 * 24 * HOUR, 2 * HOUR),
+    "30d": (30 * 24 * HOUR, 12 * HOUR),
+}
+FEATURE_SLICES = ("carrier", "origin")
+SLICES = (*FEATURE_SLICES, "departure")
+EPOCH = pd.Timestamp(0, tz="UTC")
+
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What must be published about one version of one model in one window, in total or for one slice."""
+
+    model: str
+    version: str
+    window: str
+    slice_key: str  # "" for the total
+    slice_value: str
+    predictions: int
+    labeled: int
+    scores: Scores  # a metric that these rows do not define (no positives, say) is left out
+
+
+def read(logs: Path) -> pd.DataFrame:
+    """One row a prediction: id, time (UTC), model, version, prediction, score, slices, label (NaN: none)."""
+    fields = ["prediction_id", "timestamp", "model", "version", "prediction", "score"]
+    with (logs / "predictions.jsonl").open() as file:
+        predictions = pd.DataFrame.from_records(
+            (
+                [*map(r.get, fields), *map(r["features"].get, FEATURE_SLICES), r["slices"]["departure"]]
+                for r in map(json.loads, file)
+            ),
+            columns=[*fields, *SLICES],
+        )
+    with (logs / "feedback.jsonl").open() as file:
+        feedback = pd.DataFrame.from_records(
+            ((r["prediction_id"], r["label"]) for r in map(json.loads, file)), columns=["prediction_id", "label"]
+        )
+    predictions["time"] = pd.to_datetime(predictions["timestamp"], utc=True)
+    return predictions.merge(feedback, on="prediction_id", how="left", validate="one_to_one")
+
+
+def recount(rows: pd.DataFrame, clock: pd.Timestamp) -> Iterator[Cell]:
+    """Every cell that has a prediction, at `clock` (the exporter's is the highest timestamp of a prediction)."""
+    for window, (width, pane) in WINDOWS.items():
+        end = EPOCH + (clock - MATURITY - EPOCH) // pane * pane
+        inside = rows[(rows["time"] >= end - width) & (rows["time"] < end)]
+        for (model, version), group in inside.groupby(["model", "version"]):
+            yield _cell(str(model), str(version), window, "", "", group)
+            for key in SLICES:
+                for value, part in group.groupby(key):
+                    yield _cell(str(model), str(version), window, key, str(value), part)
+
+
+def sealed(rows: pd.DataFrame, clock: pd.Timestamp) -> pd.DataFrame:
+    """The rows that no longer change their mind: blocks that ended a maturity and a grace ago, with their feedback."""
+    return rows[rows["time"] < EPOCH + (clock - MATURITY - GRACE - EPOCH) // BLOCK * BLOCK]
+
+
+def _cell(model: str, version: str, window: str, key: str, value: str, rows: pd.DataFrame) -> Cell:
+    known = rows[rows["label"].notna()]
+    actual = known["label"].to_numpy(float)
+    answer = known["prediction"].to_numpy(float)
+    if known.empty:
+        scores = {}
+    elif model == "late":
+        scores = binary(actual.astype(int), answer.astype(int), known["score"].to_numpy(float))
+    else:
+        scores = regression(actual, answer)
+    return Cell(model, version, window, key, value, len(rows), len(known), scores)
+
+
+def binary(actual: np.ndarray, answer: np.ndarray, score: np.ndarray) -> Scores:
+    """scikit-learn's values of everything that these rows define."""
+    scores: Scores = {
+        "accuracy": metrics.accuracy_score(actual, answer),
+        "log_loss": metrics.log_loss(actual, score, labels=[0, 1]),
+        "brier": metrics.brier_score_loss(actual, score, pos_label=1),
+    }
+    positives, negatives = actual.sum(), (1 - actual).sum()
+    optional: dict[str, tuple[bool, Callable[[], float]]] = {
+        "precision": (answer.sum() > 0, lambda: metrics.precision_score(actual, answer)),
+        "recall": (positives > 0, lambda: metrics.recall_score(actual, answer)),
+        "f1": (positives + answer.sum() > 0, lambda: metrics.f1_score(actual, answer)),
+        "specificity": (negatives > 0, lambda: metrics.recall_score(actual, answer, pos_label=0)),
+        "balanced_accuracy": (
+            min(positives, negatives) > 0,
+            lambda: metrics.balanced_accuracy_score(actual, answer),
+        ),
+        "mcc": (min(positives, negatives) > 0, lambda: metrics.matthews_corrcoef(actual, answer)),
+        "roc_auc": (min(positives, negatives) > 0, lambda: metrics.roc_auc_score(actual, score)),
+        "pr_auc": (positives > 0, lambda: metrics.average_precision_score(actual, score)),
+    }
+    scores.update({name: value() for name, (defined, value) in optional.items() if defined})
+    return {name: float(value) for name, value in scores.items()}
+
+
+def regression(actual: np.ndarray, answer: np.ndarray) -> Scores:
+    """scikit-learn's values of everything that these rows define; the error is answer minus actual."""
+    scores: Scores = {
+        "mae": metrics.mean_absolute_error(actual, answer),
+        "rmse": metrics.root_mean_squared_error(actual, answer),
+        "mean_error": np.mean(answer - actual),
+    }
+    nonzero = actual != 0
+    if nonzero.any():
+        scores["mape"] = metrics.mean_absolute_percentage_error(actual[nonzero], answer[nonzero])
+    if np.ptp(actual) > 0:
+        scores["r2"] = metrics.r2_score(actual, answer)
+    return {name: float(value) for name, value in scores.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--logs", type=Path, default=Path(__file__).parent / "logs")
+    parser.add_argument("--clock", help="RFC 3339; default: the highest timestamp of a prediction")
+    parser.add_argument("--slices", action="store_true", help="print the slices too")
+    options = parser.parse_args()
+    rows = read(options.logs)
+    clock = rows["time"].max() if options.clock is None else pd.Timestamp(options.clock)
+    for cell in recount(rows, clock):
+        if options.slices or not cell.slice_key:
+            place = " ".join(filter(None, [cell.model, cell.version, cell.window, cell.slice_key, cell.slice_value]))
+            scores = " ".join(f"{name}={value:.6g}" for name, value in cell.scores.items())
+            print(f"{place}: predictions={cell.predictions} labeled={cell.labeled} {scores}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""From the tally's integer sums to the counts that metrics are functions of.
+
+Series are those that have any prediction in the window, and those asked for; a family without counts for one reads as zeros.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.assess.counts import (
+    ClassificationCounts,
+    FeedbackCounts,
+    Integers,
+    LabelMoments,
+    Moments,
+    RegressionCounts,
+)
+from tidegauge.config.settings import Channel, Model
+from tidegauge.tally.families import classes as class_family
+from tidegauge.tally.families import confusion, losses, regression, scores, traffic
+from tidegauge.tally.families import feedback as feedback_family
+from tidegauge.tally.fixed import DIGIT_BITS, PROBABILITY_BITS, UNIT, WIDE, FixedPoint
+from tidegauge.tally.tally import Tally
+from tidegauge.tally.weights import WEIGHT
+
+
+class WindowSums:
+    """All families of one tally over panes that start in [start, end), for whole versions or for slices."""
+
+    def __init__(self, tally: Tally, start: int, end: int, *, sliced: bool, include: Integers) -> None:
+        self._tally = tally
+        self._bounds = (start, end)
+        self._sliced = sliced
+        found, sums = self._read(traffic.NAME)
+        self.series = np.union1d(found, include)
+        self.predictions = np.zeros(len(self.series), dtype=np.int64)
+        self.predictions[np.searchsorted(self.series, found)] = sums[:, 0]
+
+    def _read(self, family: str) -> tuple[Integers, Integers]:
+        read = self._tally.window_slices if self._sliced else self._tally.window
+        return read(family, *self._bounds)
+
+    def family(self, name: str) -> Integers | None:
+        """Sums of shape (series, columns); None if the model keeps no such family here or nothing was counted."""
+        if name not in self._tally.names:
+            return None
+        series, sums = self._read(name)
+        if not len(series):
+            return None
+        aligned = np.zeros((len(self.series), sums.shape[1]), dtype=np.int64)
+        place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
+        known = (
+            self.series[place] == series
+        )  # a series may lack predictions here where they were read without their labels
+        aligned[place[known]] = sums[known]
+        return aligned
+
+
+def feedback_counts(sums: WindowSums, channel: Channel) -> FeedbackCounts:
+    """Predictions, labelled ones and reported mistakes."""
+    found = sums.family(feedback_family.name(channel.name))
+    if found is None:
+        found = np.zeros((len(sums.series), 2), dtype=np.int64)
+    labeled = found[:, feedback_family.LABELED].astype(np.float64)
+    bad = found[:, feedback_family.BAD].astype(np.float64)
+    return FeedbackCounts(sums.predictions.astype(np.float64), labeled, bad)
+
+
+def classification_counts(
+    sums: WindowSums, model: Model, channel: Channel, texts: tuple[str, ...], room: int
+) -> ClassificationCounts:
+    """Counts of a classifier on one scored channel."""
+    size, width = len(sums.series), max(len(texts), 1)
+    found = sums.family(confusion.name(channel.name))
+    matrix = np.zeros((size, room, room), dtype=np.int64) if found is None else found.reshape(size, room, room)
+    n = matrix[:, :width, :width]
+    w, w2 = n.astype(np.float64), n.astype(np.float64)
+    excess = sums.family(confusion.weighted_name(channel.name))
+    if excess is not None:
+        terms = WEIGHT.decode(excess.reshape(size, room, room, 2, WEIGHT.limbs))[:, :width, :width]
+        w, w2 = w + terms[..., 0], w2 + terms[..., 1]
+    brier, log_loss = _losses(sums, channel, size)
+    bins_n = bins = score_sum = class_bins = class_n = None
+    found = sums.family(scores.name(channel.name))
+    if found is not None:
+        shaped = found.reshape(size, -1, scores.PER_BIN)
+        bins_n = shaped[:, :, :2].transpose(0, 2, 1)
+        bins = bins_n.astype(np.float64)
+        score_sum = shaped[:, :, 2] * 2.0**-PROBABILITY_BITS
+        excess = sums.family(scores.weighted_name(channel.name))
+        if excess is not None:
+            terms = WEIGHT.decode(excess.reshape(size, -1, scores.PER_BIN, WEIGHT.limbs))
+            bins = bins + terms[:, :, :2].transpose(0, 2, 1)
+            score_sum = score_sum + terms[:, :, 2]
+    found = sums.family(class_family.name(channel.name))
+    if found is not None:
+        class_n = found.reshape(size, room, 2, class_family.BINS)[:, :width]
+        class_bins = class_n.astype(np.float64)
+    return ClassificationCounts(
+        classes=texts or ("",),
+        positive=1 if model.task == "binary" else None,
+        n=n,
+        w=w,
+        w2=w2,
+        brier=brier,
+        log_loss=log_loss,
+        score_bins=bins,
+        score_bins_n=bins_n,
+        score_sum=score_sum,
+        class_bins=class_bins,
+        class_bins_n=class_n,
+    )
+
+
+def _losses(sums: WindowSums, channel: Channel, size: int) -> tuple[Moments | None, Moments | None]:
+    found = sums.family(losses.name(channel.name))
+    if found is None:
+        return None, None
+    n = found[:, 0]
+    plain = UNIT.decode(found[:, 1:].reshape(size, len(losses.LOSSES), 2, UNIT.limbs))
+    excess = sums.family(losses.weighted_name(channel.name))
+    terms = np.zeros((size, losses.WEIGHTED_TERMS))
+    if excess is not None:
+        terms = WEIGHT.decode(excess.reshape(size, losses.WEIGHTED_TERMS, WEIGHT.limbs))
+    moments = []
+    for number in range(len(losses.LOSSES)):
+        first, second = plain[:, number, 0], plain[:, number, 1]
+        over = terms[:, 2 + 3 * number : 5 + 3 * number]
+        moments.append(
+            Moments(
+                n=n,
+                w=n + terms[:, 0],
+                wl=first + over[:, 0],
+                w2=n + terms[:, 1],
+                w2l=first + over[:, 1],
+                w2l2=second + over[:, 2],
+            )
+        )
+    return moments[0], moments[1]
+
+
+def regression_counts(sums: WindowSums, channel: Channel) -> RegressionCounts:
+    """Counts of a regression on one scored channel."""
+    size = len(sums.series)
+    found = sums.family(regression.name(channel.name))
+    if found is None:
+        found = np.zeros((size, regression.PLAIN_COLUMNS), dtype=np.int64)
+    rows, rows_p = found[:, regression.ROWS], found[:, regression.ROWS_P]
+    plain = found[:, 2:].reshape(size, len(regression.PLAIN), WIDE.limbs)
+    digits = {
+        f"{weight}{term}": plain[:, place] for weight in ("w", "w2") for place, term in enumerate(regression.PLAIN)
+    }
+    unit = -WIDE.lowest // DIGIT_BITS  # the digit that counts ones
+    for weight in ("w", "w2"):
+        for suffix, count in (("", rows), ("_p", rows_p)):
+            digits[weight + suffix] = np.zeros((size, WIDE.limbs), dtype=np.int64)
+            digits[weight + suffix][:, unit] = count
+    excess = sums.family(regression.weighted_name(channel.name))
+    if excess is not None:
+        terms = excess.reshape(size, len(regression.WEIGHTED), WIDE.limbs)
+        for place, name in enumerate(regression.WEIGHTED):
+            digits[name] = digits[name] + terms[:, place]
+
+    def value(name: str) -> NDArray[np.float64]:
+        return WIDE.decode(digits[name])
+
+    def moments(term: str, square: str, suffix: str = "") -> Moments:
+        n = rows_p if suffix else rows
+        return Moments(
+            n, value("w" + suffix), value(f"w{term}"), value("w2" + suffix), value(f"w2{term}"), value(f"w2{square}")
+        )
+
+    return RegressionCounts(
+        error=moments("e", "e2"),
+        absolute_error=moments("|e|", "e2"),
+        squared_error=moments("e2", "e4"),
+        percentage_error=moments("p", "p2", "_p"),
+        label=_centred(digits, size),
+    )
+
+
+def _centred(digits: dict[str, Integers], size: int) -> LabelMoments:
+    """Moments of the labels from an origin near their mean.
+
+    Labels that lie far from zero would lose their spread to rounding; the digits are exact, so the origin is moved exactly.
+    """
+    names = ("wy", "wy2", "w2y", "w2y2", "w2y3", "w2y4", "w2e2y", "w2e2y2")
+    columns = {name: np.zeros(size) for name in names}
+    for row in range(size):
+
+        def exact(name: str, row: int = row) -> Fraction:
+            return _exact(digits[name][row], WIDE)
+
+        w = exact("w")
+        if not w:
+            continue
+        origin = Fraction(float(exact("wy") / w))
+        o1, o2, o3, o4 = origin, origin**2, origin**3, origin**4
+        w2, y1, y2, y3, y4 = (exact(name) for name in ("w2", "w2y", "w2y2", "w2y3", "w2y4"))
+        e2, e2y, e2y2 = (exact(name) for name in ("w2e2", "w2e2y", "w2e2y2"))
+        values = (
+            exact("wy") - o1 * w,
+            exact("wy2") - 2 * o1 * exact("wy") + o2 * w,
+            y1 - o1 * w2,
+            y2 - 2 * o1 * y1 + o2 * w2,
+            y3 - 3 * o1 * y2 + 3 * o2 * y1 - o3 * w2,
+            y4 - 4 * o1 * y3 + 6 * o2 * y2 - 4 * o3 * y1 + o4 * w2,
+            e2y - o1 * e2,
+            e2y2 - 2 * o1 * e2y + o2 * e2,
+        )
+        for name, number in zip(names, values, strict=True):
+            columns[name][row] = float(number)
+    return LabelMoments(**columns)
+
+
+def _exact(digits: Integers, form: FixedPoint) -> Fraction:
+    total = sum(digit << (DIGIT_BITS * limb) for limb, digit in enumerate(digits.tolist()))
+    return total * Fraction(2) ** form.lowest

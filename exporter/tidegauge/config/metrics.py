@@ -1,0 +1,66 @@
+"""What can be measured: the values of the `metric` label, their tasks, channels, direction and range.
+
+Data only; how a metric is computed is the business of `assess`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+from tidegauge.config.settings import TASKS
+
+AT_LEAST = "at_least"
+AT_MOST = "at_most"
+DIRECTIONS = (AT_LEAST, AT_MOST)
+
+CLASSIFICATION = ("binary", "multiclass")
+SCORED = ("complete", "sample")
+REPORTED = ("mistakes", "voluntary")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One value of the `metric` label. `low` and `high` are attainable bounds in the metric's own units."""
+
+    name: str
+    tasks: tuple[str, ...]
+    kinds: tuple[str, ...]  # of channels that support it
+    direction: str  # an objective's default: at_least where more is better, at_most for losses and errors
+    low: float
+    high: float
+
+
+METRICS = (
+    Metric("accuracy", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("balanced_accuracy", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("precision", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("recall", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("f1", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("specificity", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("mcc", CLASSIFICATION, SCORED, AT_LEAST, -1, 1),
+    Metric("log_loss", CLASSIFICATION, SCORED, AT_MOST, 0, inf),
+    Metric("brier", ("binary",), SCORED, AT_MOST, 0, 1),
+    Metric("brier", ("multiclass",), SCORED, AT_MOST, 0, 2),  # the sum over classes, not its half
+    Metric("roc_auc", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("pr_auc", CLASSIFICATION, SCORED, AT_LEAST, 0, 1),
+    Metric("calibration_error", CLASSIFICATION, SCORED, AT_MOST, 0, 1),
+    Metric("mae", ("regression",), SCORED, AT_MOST, 0, inf),
+    Metric("rmse", ("regression",), SCORED, AT_MOST, 0, inf),
+    Metric("mape", ("regression",), SCORED, AT_MOST, 0, inf),
+    Metric("r2", ("regression",), SCORED, AT_LEAST, -inf, 1),
+    Metric("mean_error", ("regression",), SCORED, AT_MOST, -inf, inf),
+    Metric("reported_error_rate", TASKS, REPORTED, AT_MOST, 0, 1),
+    Metric("response_rate", TASKS, REPORTED, AT_LEAST, 0, 1),
+)
+METRIC_NAMES = tuple(dict.fromkeys(metric.name for metric in METRICS))
+
+
+def find_metric(name: str, task: str) -> Metric | None:
+    """The metric of that name for that task, or None if the task has none."""
+    return next((metric for metric in METRICS if metric.name == name and task in metric.tasks), None)
+
+
+def metric_names(task: str, kinds: tuple[str, ...] = SCORED + REPORTED) -> tuple[str, ...]:
+    """Names of the metrics that a model of this task can have on channels of these kinds, in their usual order."""
+    return tuple(m.name for m in METRICS if task in m.tasks and any(kind in m.kinds for kind in kinds))

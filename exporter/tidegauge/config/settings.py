@@ -1,0 +1,95 @@
+"""The configuration as immutable values, after every check has passed.
+
+`load` builds these from YAML; everything else reads them and never looks at YAML. Durations are whole milliseconds,
+paths absolute. Defaults live here, once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+TASKS = ("binary", "multiclass", "regression")
+KINDS = ("complete", "sample", "mistakes", "voluntary")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One set of log files holding one kind of record."""
+
+    name: str  # "predictions" or "feedback" with a number where several share a kind; stable over reloads
+    kind: str  # "predictions" | "feedback"
+    pattern: str  # absolute glob
+    model: str | None = None
+    version: str | None = None
+    channel: str | None = None  # feedback only
+    fields: tuple[tuple[str, str], ...] = ()  # (default field name, dotted path in the record)
+    path_pattern: re.Pattern[str] | None = None  # named groups: model, version, channel
+    timezone: str = "UTC"  # zone of timestamps that carry no offset; an IANA name
+    rotated: tuple[str, ...] = ()  # further globs where rotated files rest; default: beside the live file
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where feedback of one origin comes from and what it can support."""
+
+    name: str
+    kind: str = "complete"
+    maturity: int = HOUR  # ms; a prediction is scored when this old
+    no_feedback: str | None = None  # the label that silence means after maturity; None: missing
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    metric: str
+    target: float
+    direction: str  # "at_least" | "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    name: str
+    task: str
+    channels: tuple[Channel, ...]
+    owner: str = ""
+    positive_label: str = "1"
+    threshold: float = 0.5  # binary: a record with a score and no prediction is answered by this
+    classes: tuple[str, ...] = ()  # multiclass: known classes, in order; others are learned up to max_classes
+    max_classes: int = 50
+    features: tuple[tuple[str, str], ...] = ()  # (name, "numeric" | "categorical")
+    slices: tuple[str, ...] = ()
+    windows: tuple[int, ...] = (HOUR, DAY)  # ms, ascending
+    reference: Path | None = None
+    objectives: tuple[Objective, ...] = ()
+    margins: tuple[tuple[str, float], ...] = ()
+    horizon: int = 0  # ms; how long a prediction waits for feedback; 0: chosen by load from maturity and windows
+    grace: int = 5 * MINUTE  # ms; beyond maturity before a block is sealed
+    block: int = 5 * MINUTE  # ms; width of a sealed block
+    max_pending: int = 10_000_000  # predictions that wait for feedback, then the hash sample starts
+    max_versions: int = 50
+    max_slice_values: int = 50
+    max_series: int = 10_000
+    minimum_samples: int = 30  # below this a score's state is insufficient_samples
+    version_expiry: int = 7 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A whole configuration file."""
+
+    path: Path
+    state: Path
+    sources: tuple[Source, ...]
+    models: tuple[Model, ...]  # named ones, in the file's order
+    default_model: Model | None = None  # the entry named "*": for models not named
+    clock: str = "wall"  # "wall" | "log"
+    refresh_interval: int = 10 * SECOND
+    poll_interval: int = SECOND
+    max_line_bytes: int = 1 << 20
+    max_models: int = 100  # that the "*" entry may create

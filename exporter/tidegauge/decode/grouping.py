@@ -1,0 +1,60 @@
+"""Rows to columns, one model at a time, however the models are mixed in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tidegauge.decode.columns import Rejection
+from tidegauge.decode.layout import Columns, Row
+from tidegauge.decode.lines import LineReader, LineTable, Offsets
+from tidegauge.decode.text import Scalar, canonical_text, shorten
+
+_ENOUGH = 128  # rows for which making arrays pays
+Group = tuple[str | None, Columns, Offsets]
+
+
+class ByModel:
+    """Splits the rows of one block by model. Rows of a mixed piece wait until there are enough of their model."""
+
+    def __init__(self, reader: LineReader, default: str | None) -> None:
+        self._reader = reader
+        self._default = default
+        self._waiting: dict[str | None, tuple[list[Row], list[int]]] = {}
+
+    def read(self, data: bytes, table: LineTable, rejections: list[Rejection]) -> Iterator[Group]:
+        """The rows of the block, each model's in order. A field that none of them has is no column."""
+        for rows, offsets in self._reader.read(data, table, rejections):
+            columns = self._columns(rows)
+            models = columns.get("model")
+            if self._waiting or (models is not None and models.count(models[0]) < len(models)):
+                self._wait(rows, offsets, models)
+                for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:
+                    yield self._release(name)
+            else:
+                yield self._name(None if models is None else models[0]), columns, offsets
+        for name in list(self._waiting):
+            yield self._release(name)
+
+    def _wait(self, rows: list[Row], offsets: Offsets, models: list[Scalar | None] | None) -> None:
+        names = [self._default] * len(rows) if models is None else map(self._name, models)
+        for row, offset, name in zip(rows, offsets.tolist(), names, strict=True):
+            some_rows, some_offsets = self._waiting.setdefault(name, ([], []))
+            some_rows.append(row)
+            some_offsets.append(offset)
+
+    def _release(self, name: str | None) -> Group:
+        rows, offsets = self._waiting.pop(name)
+        return name, self._columns(rows), np.array(offsets, np.int64)
+
+    def _columns(self, rows: list[Row]) -> Columns:
+        return self._reader.layout.columns(rows, self._reader.names)
+
+    def _name(self, model: Scalar | None) -> str | None:
+        if model is None or model == "":
+            return self._default
+        try:
+            return shorten(canonical_text(model))
+        except ValueError:
+            return self._default

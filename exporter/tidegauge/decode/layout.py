@@ -1,0 +1,194 @@
+"""The shape of a record: which fields are needed, where they lie, and the msgspec structs that read just those.
+
+A field is a leaf at a path of JSON keys; leaves below one key share a nested struct. What is not declared is skipped by
+the parser. The same layout reads lines whose types have drifted, through plain JSON and one coercion a kind.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tidegauge.decode.numbers import as_number
+
+Row = Any  # an instance of one of the layout's structs
+Columns = dict[str, list[Any]]
+Path = tuple[str, ...]
+
+# What the struct accepts for each kind of field. Whatever else a line holds there goes through `coerce`.
+KINDS: Mapping[str, Any] = {
+    "identifier": str | int | float | None,
+    "timestamp": str | int | float | None,
+    "label": str | int | float | bool | None,
+    "text": str | int | float | bool | None,
+    "flag": str | int | float | bool | None,
+    "number": float | None,
+    "strict_number": float | None,
+    "probabilities": dict[str, float] | None,
+}
+_TEXTUAL = {"identifier", "timestamp", "label", "text", "flag"}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A needed value: the name it goes by here, where it lies, and its kind (a key of KINDS)."""
+
+    name: str
+    path: Path
+    kind: str
+    wanted: bool = True  # False: decoded and validated only
+
+
+class Layout:
+    """The structs for a set of fields, and how to get columns out of their instances.
+
+    All structs of a layout have the same attributes. `struct()` takes every field; `struct(names)` takes the wanted
+    fields of these names and refuses a value in any other, so that those need not be looked at in its instances.
+    Raises ValueError if one field lies inside another, or if a number and a text are read from one place.
+    """
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        self.fields = tuple(fields)
+        self.names = frozenset(field.name for field in fields if field.wanted)
+        self._root = _Node("Record", _tree(fields))
+        self._paths = {field.name: field.path for field in fields if field.wanted}
+
+    def struct(self, names: Collection[str] | None = None) -> type[msgspec.Struct]:
+        """The struct that accepts a value in the wanted fields of these names only; None: in every field."""
+        if names is None:
+            return self._root.full
+        used = {field.path for field in self.fields if not field.wanted or field.name in names}
+        return self._root.struct(frozenset(field.path for field in self.fields if field.path not in used))
+
+    def columns(self, rows: Sequence[Row], names: Collection[str]) -> Columns:
+        """The wanted fields of these names, column by column; None where absent."""
+        holders: dict[Path, Sequence[Row]] = {(): rows}
+        return {name: self._root.column(self._paths[name], holders) for name in names}
+
+    def given(self, rows: Sequence[Row], names: Collection[str]) -> set[str]:
+        """Those of the names for which some row has a value."""
+        return {name for name, column in self.columns(rows, names).items() if column.count(None) < len(column)}
+
+    def coerce(self, record: Mapping[str, Any]) -> Row:
+        """A row from parsed JSON of any types.
+
+        A value of a wrong type becomes absent, or, where absence would mean something else, a value that no JSON can
+        hold and that fails the field's later check. Raises UnicodeEncodeError if a used text is no UTF-8.
+        """
+        return self._root.coerce(record)
+
+
+class _Node:
+    """One object of the record. Its fields are numbered, as JSON keys need not be names."""
+
+    __slots__ = ("_attributes", "_children", "_getters", "_kinds", "_name", "full")
+
+    def __init__(self, name: str, tree: Mapping[str, Any]) -> None:
+        self._name = name
+        self._attributes = {key: f"field_{number}" for number, key in enumerate(tree)}
+        self._children = {
+            key: _Node(f"{name}_{n}", sub) for n, (key, sub) in enumerate(tree.items()) if type(sub) is dict
+        }
+        self._kinds = {key: kind for key, kind in tree.items() if key not in self._children}
+        self._getters = {key: _getter(attribute) for key, attribute in self._attributes.items()}
+        self.full = self.struct(frozenset())
+
+    def struct(self, refused: frozenset[Path], path: Path = ()) -> type[msgspec.Struct]:
+        types: dict[str, Any] = {
+            key: child.struct(refused, (*path, key)) | None for key, child in self._children.items()
+        }
+        types |= {key: None if (*path, key) in refused else KINDS[kind] for key, kind in self._kinds.items()}
+        return msgspec.defstruct(
+            self._name,
+            [(attribute, types[key], None) for key, attribute in self._attributes.items()],
+            rename={attribute: key for key, attribute in self._attributes.items()},
+            # The rows of a block live a millisecond and hold no cycles: collecting them would only cost.
+            gc=False,
+        )
+
+    def column(self, path: Path, holders: dict[Path, Sequence[Row]]) -> list[Any]:
+        """The values at the path; `holders` keeps the objects on the way there for the next field."""
+        node = self
+        for depth, key in enumerate(path[:-1], 1):
+            if path[:depth] not in holders:
+                inner = node._getters[key](holders[path[: depth - 1]])
+                holders[path[:depth]] = [_EMPTY if holder is None else holder for holder in inner]
+            node = node._children[key]
+        return node._getters[path[-1]](holders[path[:-1]])
+
+    def coerce(self, record: Mapping[str, Any]) -> Row:
+        row = self.full()
+        for key, attribute in self._attributes.items():
+            value = record.get(key)
+            if value is None:
+                continue
+            if key not in self._children:
+                setattr(row, attribute, _coerced(value, self._kinds[key]))
+            elif isinstance(value, dict):
+                setattr(row, attribute, self._children[key].coerce(value))
+        return row
+
+
+class _Empty:
+    """Stands for an object that is not there: each field in it is None."""
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+_EMPTY = _Empty()
+
+
+def _getter(attribute: str) -> Callable[[Sequence[Row]], list[Any]]:
+    # A comprehension made for its attribute takes half the time of attrgetter; the name is a number of ours, never data.
+    getter: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{attribute} for row in rows]")
+    return getter
+
+
+def _tree(fields: Sequence[Field]) -> dict[str, Any]:
+    """Kinds by key, and trees by key for the objects inside."""
+    tree: dict[str, Any] = {}
+    for field in fields:
+        level = tree
+        for depth, key in enumerate(field.path[:-1], 1):
+            level = level.setdefault(key, {})
+            if type(level) is not dict:
+                raise ValueError(f"field {'.'.join(field.path[:depth])!r} is both a value and an object")
+        known = level.setdefault(field.path[-1], field.kind)
+        if type(known) is dict:
+            raise ValueError(f"field {'.'.join(field.path)!r} is both a value and an object")
+        if field.kind != known:
+            if not {field.kind, known} <= _TEXTUAL:
+                raise ValueError(f"field {'.'.join(field.path)!r} is used both as {known} and as {field.kind}")
+            level[field.path[-1]] = "label"
+    return tree
+
+
+def _coerced(value: Any, kind: str) -> Any:
+    """The value as the struct would hold it; see Layout.coerce."""
+    if isinstance(value, str):
+        value.encode()  # raises on what was no UTF-8
+    if kind in ("number", "strict_number"):
+        number = as_number(value)
+        return math.nan if number is None and kind == "strict_number" else number
+    if kind == "probabilities":
+        return _probabilities(value) if isinstance(value, dict) else None
+    if isinstance(value, str | bool | int | float):
+        return math.nan if kind in ("identifier", "timestamp") and isinstance(value, bool) else value
+    if kind == "flag":
+        return True
+    return None if kind == "text" else math.nan
+
+
+def _probabilities(value: dict[str, Any]) -> dict[str, float]:
+    numbers = {}
+    for label, probability in value.items():
+        label.encode()
+        number = as_number(probability)
+        if number is not None:
+            numbers[label] = number
+    return numbers

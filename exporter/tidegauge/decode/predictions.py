@@ -1,0 +1,250 @@
+"""Prediction logs to columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.config.settings import Model, Settings, Source
+from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, TextColumn, TimeColumn, flags
+from tidegauge.decode.columns import Categorical, Decoded, PredictionColumns, Rejection
+from tidegauge.decode.grouping import ByModel
+from tidegauge.decode.layout import Columns, Field, Layout
+from tidegauge.decode.lines import LineReader, LineTable, Offsets
+from tidegauge.decode.names import Names, model_named, names_for
+from tidegauge.decode.numbers import number_column
+from tidegauge.decode.text import INVALID, shorten
+from tidegauge.decode.timestamps import INVALID as INVALID_TIME
+from tidegauge.decode.timestamps import MISSING as MISSING_TIME
+from tidegauge.decode.verdicts import Verdicts
+
+_MAX_WEIGHT = 1e6
+_MAX_COUNT = 1e9
+_UNKNOWN_VERSION = "unknown"
+
+
+class PredictionDecoder:
+    """Decodes the blocks of one prediction source. `units` asks for the hashed unit_id too.
+
+    Raises ValueError if the source's `fields` contradict each other.
+    """
+
+    def __init__(self, source: Source, settings: Settings, *, units: bool = False) -> None:
+        self._source = source
+        self._settings = settings
+        self._units = units
+        self._reader = LineReader(Layout(_fields(source, settings, units)))
+        self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
+
+    def decode(self, data: bytes, path: str) -> Decoded[PredictionColumns]:
+        """The columns of a block of whole lines read from `path`."""
+        table = LineTable(data)
+        rejections: list[Rejection] = []
+        names = names_for(path, self._source, self._settings)
+        groups = ByModel(self._reader, names.model)
+        batches: dict[str, _Batch] = {}
+
+        def take(model: str | None, columns: Columns, offsets: Offsets) -> None:
+            if model is None or (batch := batches.get(model)) is None:
+                found = None if model is None else model_named(model, self._settings)
+                if model is None or found is None:
+                    reason = "missing_model" if model is None else "unknown_model"
+                    rejections.extend(table.rejection(reason, offset) for offset in offsets.tolist())
+                    return
+                batch = batches[model] = _Batch(model, found, names, self._zone, self._units)
+            batch.add(columns, offsets)
+
+        for group in groups.read(data, table, rejections):
+            take(*group)
+        done = [batch.finish(table, rejections) for batch in batches.values()]
+        return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
+
+
+def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
+    mapped = {name: tuple(path.split(".")) for name, path in source.fields}
+    models = settings.models + ((settings.default_model,) if settings.default_model is not None else ())
+
+    def at(name: str, *within: str) -> tuple[str, ...]:
+        exact = mapped.get(".".join((name, *within)))
+        return exact if exact is not None else mapped.get(name, (name,)) + within
+
+    kinds = {
+        "prediction_id": "identifier",
+        "timestamp": "timestamp",
+        "model": "text",
+        "version": "text",
+        "prediction": "label",
+        "score": "number",
+        "latency_ms": "number",
+        "error": "flag",
+        "role": "text",
+        "weight": "strict_number",
+        "count": "strict_number",
+    }
+    if any(model.task == "multiclass" for model in models):
+        kinds["scores"] = "probabilities"
+    if units:
+        kinds["unit_id"] = "text"
+    fields = [Field(name, at(name), kind) for name, kind in kinds.items()]
+    slices = list(dict.fromkeys(name for model in models for name in model.slices))
+    fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
+    features: dict[str, str] = dict.fromkeys(slices, "text")
+    for model in models:
+        for name, kind in model.features:
+            column_kind = "number" if kind == "numeric" else "text"
+            features[name] = column_kind if features.get(name, column_kind) == column_kind else "text"
+    fields += [
+        Field(f"features.{name}", at("features", name), kind, wanted=name in slices) for name, kind in features.items()
+    ]
+    return fields
+
+
+class _Batch:
+    """The predictions of one model in one block, while they are put together."""
+
+    def __init__(self, name: str, model: Model, names: Names, zone: Any, units: bool) -> None:
+        self._name = name
+        self._model = model
+        self._default_version = shorten(names.version or _UNKNOWN_VERSION)
+        self._key = IdColumn()
+        self._time = TimeColumn(zone)
+        self._version = TextColumn()
+        self._label = TextColumn()
+        self._value = NumberColumn(number_column)
+        self._score = NumberColumn()
+        self._latency = NumberColumn()
+        self._error = FlagColumn(flags)
+        self._shadow = FlagColumn(lambda roles: [role == "shadow" for role in roles])
+        self._weight = NumberColumn(_ones_for_none, absent=1.0)
+        self._count = NumberColumn(_ones_for_none, absent=1.0)
+        self._scores: list[dict[str, float] | None] = []
+        self._slices = {name: TextColumn() for name in model.slices}
+        self._unit = IdColumn() if units else None
+        self._offsets: list[Offsets] = []
+
+    def add(self, columns: Columns, offsets: Offsets) -> None:
+        n, get = len(offsets), columns.get
+        self._key.add(get("prediction_id"), n)
+        self._time.add(get("timestamp"), n)
+        self._version.add(get("version"), n)
+        if self._model.task == "regression":
+            self._value.add(get("prediction"), n)
+        else:
+            self._label.add(get("prediction"), n)
+        self._score.add(get("score"), n)
+        self._latency.add(get("latency_ms"), n)
+        self._error.add(get("error"), n)
+        self._shadow.add(get("role"), n)
+        self._weight.add(get("weight"), n)
+        self._count.add(get("count"), n)
+        if self._model.task == "multiclass":
+            self._scores += get("scores") or [None] * n
+        for name, column in self._slices.items():
+            column.add(_either(get(f"slices.{name}"), get(f"features.{name}")), n)
+        if self._unit is not None:
+            self._unit.add(get("unit_id"), n)
+        self._offsets.append(offsets)
+
+    def finish(self, table: LineTable, rejections: list[Rejection]) -> PredictionColumns:
+        key, invalid_ids = self._key.finish()
+        time = self._time.finish()
+        offset = np.concatenate(self._offsets)
+        error, score = self._error.filled(len(time)), self._score.filled(len(time))
+        scores = [shortened(s) for s in self._scores] if any(s is not None for s in self._scores) else None
+        weight, count = self._weight.finish(), self._count.finish()
+
+        verdicts = Verdicts(len(time))
+        verdicts.reject_rows(invalid_ids, "invalid_prediction_id")
+        verdicts.reject(time == MISSING_TIME, "missing_timestamp")
+        verdicts.reject(time == INVALID_TIME, "invalid_timestamp")
+        if weight is not None:
+            verdicts.reject(~((weight > 0) & (weight <= _MAX_WEIGHT)), "invalid_weight")
+        if count is not None:
+            whole = (count >= 1) & (count <= _MAX_COUNT) & (np.floor(count) == count)
+            verdicts.reject(~whole, "invalid_count")
+        if self._model.task == "regression":
+            value = self._value.filled(len(time))
+            label = np.full(len(time), -1, np.int32)
+            missing, invalid = np.isnan(value), np.isinf(value)
+        else:
+            value = np.full(len(time), np.nan)
+            label = self._answered(self._label.finish(), score, scores)
+            missing, invalid = label == -1, label == INVALID
+        verdicts.reject(invalid & ~error, "invalid_prediction")
+        verdicts.reject(missing & ~error, "missing_prediction")
+        label[error] = -1
+        value[error] = np.nan
+
+        version = self._version.finish()
+        if (version < 0).any():
+            version[version < 0] = self._version.coder.code(self._default_version)
+        keep = verdicts.settle(offset, table, rejections)
+        return PredictionColumns(
+            model=self._name,
+            key=keep.of(key),
+            time=keep.of(time),
+            version=self._version.coder.categorical(keep.of(version)),
+            label=Categorical(keep.of(label), self._label.coder.values),
+            value=keep.of(value),
+            score=keep.of(score),
+            scores=None if scores is None else keep.of_list(scores),
+            latency_ms=keep.of(self._latency.filled(len(time))),
+            error=keep.of(error),
+            shadow=keep.of(self._shadow.filled(len(time))),
+            weight=None if weight is None else keep.of(weight),
+            count=None if count is None else keep.of(count).astype(np.int64),
+            slices={name: _sliced(column, keep) for name, column in self._slices.items()},
+            unit=None if self._unit is None else keep.of(self._unit.finish()[0]),
+            offset=keep.of(offset),
+        )
+
+    def _answered(
+        self, label: NDArray[np.int32], score: NDArray[np.float64], scores: list[dict[str, float] | None] | None
+    ) -> NDArray[np.int32]:
+        """The labels, those that only a score gives among them."""
+        silent = label == -1
+        if not silent.any():
+            return label
+        code = self._label.coder.code
+        if self._model.task == "binary":
+            positive, negative = answers(self._model)
+            scored = silent & ~np.isnan(score)
+            if scored.any():
+                label[scored] = np.where(score[scored] >= self._model.threshold, code(positive), code(negative))
+        elif scores is not None:
+            for row in np.flatnonzero(silent):
+                if probabilities := scores[row]:
+                    # The smaller text wins a tie, so that the answer does not depend on the order of the keys.
+                    label[row] = code(min(probabilities, key=lambda text: (-probabilities[text], text)))
+        return label
+
+
+def answers(model: Model) -> tuple[str, str]:
+    """The texts of the positive and the negative answer of a binary model that gives only a score."""
+    return shorten(model.positive_label), "0" if model.positive_label == "1" else "negative"
+
+
+def shortened(scores: dict[str, float] | None) -> dict[str, float] | None:
+    """The same with shortened labels."""
+    return None if scores is None else {shorten(label): value for label, value in scores.items()}
+
+
+def _ones_for_none(values: Sequence[float | None]) -> NDArray[np.float64]:
+    return np.array([1.0 if value is None else value for value in values], np.float64)
+
+
+def _either(first: list[Any] | None, second: list[Any] | None) -> list[Any] | None:
+    if first is None or second is None:
+        return first or second
+    return [b if a is None else a for a, b in zip(first, second, strict=True)]
+
+
+def _sliced(column: TextColumn, keep: Any) -> Categorical:
+    codes = column.finish()
+    codes[codes == INVALID] = -1
+    return column.coder.categorical(keep.of(codes))

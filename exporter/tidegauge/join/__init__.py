@@ -1,0 +1,1 @@
+"""Predictions waiting for feedback, and feedback waiting for its prediction. Nothing else knows single predictions."""

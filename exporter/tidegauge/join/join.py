@@ -1,0 +1,473 @@
+"""Joins one model's feedback to its predictions.
+
+Each prediction rests here, packed, with its latest label a channel until the horizon. Every feedback record ends in exactly one
+result. What changes in the windows is handed on as `Change`s: the rows as they were and as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.config.settings import Model
+from tidegauge.join.feedback import Deferred, Waiting
+from tidegauge.join.index import HashIndex
+from tidegauge.join.layout import BASE_LEAD, REACH, SAMPLING_SHIFT, SHADOW, Layout, read_time, write_time
+from tidegauge.join.rows import NONE, RETRACTED, Labels, Rows, Vectors
+from tidegauge.join.vectors import VectorFile
+from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.state.table import Table
+
+RESULTS = ("joined", "replaced", "duplicate", "superseded", "retracted", "orphaned", "late", "sampled_out")
+JOINED, REPLACED, DUPLICATE, SUPERSEDED, WITHDRAWN, ORPHANED, LATE, SAMPLED_OUT = range(8)
+NEVER_SEALED = -(1 << 62)
+CHUNK = 1 << 16
+SCAN = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows before and after; `channels` says whose labels may differ. No rows before: the predictions are new to the join."""
+
+    before: Rows | None
+    after: Rows | None
+    channels: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a batch of feedback: parallel arrays, one entry a record."""
+
+    channel: NDArray[np.uint8]
+    result: NDArray[np.uint8]  # index into RESULTS
+    version: NDArray[np.uint8]  # of the prediction; NONE where there is none
+    delay: NDArray[np.int64]  # ms from prediction to its first label; -1 otherwise
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Everything that one step of the join changed."""
+
+    changes: list[Change] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+
+    def settle(self, feedback: NDArray[np.void], result: int) -> None:
+        """Ends records that never met their prediction."""
+        if len(feedback):
+            nobody = np.full(len(feedback), NONE, dtype=np.uint8)
+            never = np.full(len(feedback), -1, dtype=np.int64)
+            ended = np.full(len(feedback), result, dtype=np.uint8)
+            self.settled.append(Settled(feedback["channel"], ended, nobody, never))
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """Predictions of one batch, coded, on their way into the join; all arrays have n entries."""
+
+    key: NDArray[np.uint64]  # 0: no id
+    rows: Rows  # without labels
+    shadow: NDArray[np.bool_]
+    scores: Sequence[dict[str, float] | None] | None = None
+
+    def take(self, index: NDArray[np.int64]) -> Arrivals:
+        scores = None if self.scores is None else [self.scores[number] for number in index]
+        return Arrivals(self.key[index], self.rows.take(index), self.shadow[index], scores)
+
+
+class Join:
+    """One model's pending predictions.
+
+    `sealed_until` has the end of sealed time for each channel (ms); the pipeline moves it on. `positive` is the code of the label
+    that a channel's silence means, or None.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        classes: Vocabulary,
+        block: int,
+        table: Table,
+        layout: Layout,
+        waiting: Waiting,
+        deferred: Deferred,
+        vectors: VectorFile | None,
+        base: int | None = None,
+        exponent: int = 0,
+        sequence: int = 0,
+        sealed_until: Sequence[int] = (),
+    ) -> None:
+        self.model = model
+        self.layout = layout
+        self.table = table
+        self.waiting = waiting
+        self.deferred = deferred
+        self.base = base
+        self.exponent = exponent
+        self.sequence = sequence
+        self.sealed_until = np.array(sealed_until or [NEVER_SEALED] * len(model.channels), dtype=np.int64)
+        self._classes = classes
+        self._block = block
+        self._vectors = vectors
+        self._cursor = 0
+        self._due = np.array([channel.maturity + model.grace for channel in model.channels], dtype=np.int64)
+        self._index = HashIndex(lambda numbers: self.table.rows["key"][numbers], expected=table.live)
+        for start in range(0, table.high_water, CHUNK):
+            numbers = table.live_numbers(start, min(start + CHUNK, table.high_water))
+            if len(numbers):
+                self._index.insert(table.rows["key"][numbers], numbers)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the pending predictions take, index included."""
+        return self.table.high_water * self.layout.dtype.itemsize + self._index.nbytes
+
+    # ---------------------------------------------------------------- predictions
+
+    def find_repeated(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """True where an id was seen before: among the pending ones, or earlier in this batch."""
+        repeated = np.zeros(len(key), dtype=np.bool_)
+        ids = np.flatnonzero(key)
+        repeated[ids] = self._index.lookup(key[ids]) >= 0
+        left = ids[~repeated[ids]]
+        ordered = np.sort(key[left])
+        if len(ordered) > 1 and (ordered[1:] == ordered[:-1]).any():
+            _, first = np.unique(key[left], return_index=True)
+            again = np.ones(len(left), dtype=np.bool_)
+            again[first] = False
+            repeated[left[again]] = True
+        return repeated
+
+    def insert(self, arrivals: Arrivals) -> Outcome:
+        """Takes in predictions that are not repeated; what waits for them is applied at once."""
+        outcome = Outcome()
+        inside = arrivals.key != 0
+        if self.exponent:
+            inside &= (arrivals.key & np.uint64(self._mask)) == 0
+        kept = arrivals if inside.all() else arrivals.take(np.flatnonzero(inside))
+        if not len(kept.key):
+            return outcome
+        if self.base is None:
+            self.base = int(kept.rows.time.min()) - BASE_LEAD
+        if not self.layout.weighted and (kept.rows.weight is not None or kept.rows.count is not None):
+            self._widen()
+        packed = self._pack(kept)
+        numbers = self.table.allocate(len(packed))
+        self._scatter(numbers, packed)
+        self._index.insert(kept.key, numbers)
+        if any(channel.no_feedback is not None for channel in self.model.channels):
+            outcome.changes.append(Change(None, self.view(packed), tuple(range(len(self.model.channels)))))
+        if len(self.waiting):
+            self._apply(self.waiting.take(kept.key), outcome)
+        return outcome
+
+    def _pack(self, arrivals: Arrivals) -> NDArray[np.void]:
+        assert self.base is not None
+        rows = arrivals.rows
+        packed = np.zeros(len(rows), dtype=self.layout.dtype)
+        packed["key"] = arrivals.key
+        write_time(packed, "time_low", "time_high", rows.time, self.base)
+        packed["version"] = rows.version
+        packed["flags"] = arrivals.shadow * SHADOW | (self.exponent << SAMPLING_SHIFT)
+        if self.layout.task == "regression":
+            packed["value"] = rows.value
+        else:
+            packed["predicted"] = rows.predicted
+            if self.layout.task == "binary":
+                packed["score"] = rows.score
+            elif arrivals.scores is not None and self._vectors is not None:
+                packed["vector"] = self._vectors.write(arrivals.scores, self._classes)
+        for number, code in enumerate(rows.slices):
+            packed[f"slice{number}"] = code
+        for number in range(self.layout.channels):
+            packed[f"label{number}"] = NONE
+        if self.layout.weighted:
+            packed["weight"] = 1.0 if rows.weight is None else rows.weight
+            packed["count"] = 1 if rows.count is None else rows.count
+        return packed
+
+    def _widen(self) -> None:
+        """The first weight or count other than 1 gives every row room for them."""
+        layout = Layout.of(self.model, weighted=True)
+        table = Table(self.table.name, layout.dtype, capacity=self.model.max_pending + CHUNK)
+        numbers = table.allocate(self.table.high_water)
+        for name in self.layout.dtype.names or ():
+            table.rows[name][numbers] = self.table.rows[name][numbers]
+        table.rows["weight"][numbers] = 1.0
+        table.rows["count"][numbers] = 1
+        live = np.zeros(len(numbers), dtype=np.bool_)
+        live[self.table.live_numbers(0, self.table.high_water)] = True
+        table.free(numbers[~live])
+        self.table, self.layout = table, layout
+
+    # ---------------------------------------------------------------- feedback
+
+    def knows(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """True for ids among the pending predictions."""
+        return self._index.lookup(key) >= 0
+
+    def offer(self, feedback: NDArray[np.void]) -> Outcome:
+        """Takes in feedback for this model, in order of arrival."""
+        feedback["sequence"] = np.arange(self.sequence, self.sequence + len(feedback), dtype=np.uint64)
+        self.sequence += len(feedback)
+        outcome = Outcome()
+        self._apply(feedback, outcome)
+        return outcome
+
+    def release(self) -> Outcome:
+        """Applies the late feedback whose blocks have been sealed meanwhile."""
+        outcome = Outcome()
+        self._apply(self.deferred.take(self.sealed_until), outcome)
+        return outcome
+
+    def _apply(self, feedback: NDArray[np.void], outcome: Outcome) -> None:
+        if not len(feedback):
+            return
+        number = self._index.lookup(feedback["key"])
+        missing = number < 0
+        if missing.any():
+            lost = feedback[missing]
+            if self.exponent:
+                outside = (lost["key"] & np.uint64(self._mask)) != 0
+                outcome.settle(lost[outside], SAMPLED_OUT)
+                lost = lost[~outside]
+            self.waiting.add(lost)
+            feedback, number = feedback[~missing], number[~missing]
+            if not len(feedback):
+                return
+        assert self.base is not None
+        found = self._gather(number)
+        time = read_time(found, "time_low", "time_high", self.base)
+        block_end = time // self._block * self._block + self._block
+        channel = feedback["channel"]
+        late = feedback["time"] > block_end + self._due[channel]
+        held = late & (block_end > self.sealed_until[channel])
+        if held.any():
+            self.deferred.add(feedback[held], block_end[held])
+            feedback, number, time, late = feedback[~held], number[~held], time[~held], late[~held]
+        for turn in _turns(number):
+            for one in np.unique(feedback["channel"][turn]):
+                part = turn[feedback["channel"][turn] == one]
+                self._settle(int(one), number[part], feedback[part], time[part], late[part], outcome)
+
+    def _settle(
+        self,
+        channel: int,
+        number: NDArray[np.int64],
+        feedback: NDArray[np.void],
+        time: NDArray[np.int64],
+        late: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        """Decides what becomes of one record a prediction."""
+        assert self.base is not None
+        label, low, high = f"label{channel}", f"low{channel}", f"high{channel}"
+        rows = self._gather(number)
+        retract = feedback["retract"] != 0
+        has = rows[label] != NONE
+        result = np.where(late, LATE, JOINED).astype(np.uint8)
+        if has.any():
+            stamp = np.clip(feedback["time"] - self.base, 0, REACH - 1) + self.base
+            held = read_time(rows, low, high, self.base)
+            rank = self._rank(channel, rows, feedback, retract)
+            newer = (stamp > held) | ((stamp == held) & (rank > 0))
+            result[has & newer & ~late] = REPLACED
+            result[has & ~newer] = np.where((stamp == held) & (rank == 0), DUPLICATE, SUPERSEDED)[has & ~newer]
+            wins = ~has | newer
+        else:
+            wins = np.ones(len(rows), dtype=np.bool_)
+        first = ~has & ~retract
+        result[wins & retract] = WITHDRAWN
+        delay = np.where(first, np.maximum(feedback["time"] - time, 0), -1)
+        outcome.settled.append(Settled(feedback["channel"], result, rows["version"].copy(), delay))
+        if not wins.all():
+            rows, number, feedback, retract = rows[wins], number[wins], feedback[wins], retract[wins]
+            if not len(rows):
+                return
+        before = self.view(rows)
+        rows[label] = np.where(retract, RETRACTED, feedback["label"])
+        if self.layout.task == "regression":
+            rows[f"number{channel}"] = feedback["number"]
+        write_time(rows, low, high, feedback["time"], self.base)
+        if self.model.channels[channel].kind == "sample":
+            rows[f"propensity{channel}"] = feedback["propensity"]
+        self._scatter(number, rows)
+        self.table.touch(number)
+        outcome.changes.append(Change(before, self.view(rows), (channel,)))
+
+    def _rank(
+        self, channel: int, rows: NDArray[np.void], feedback: NDArray[np.void], retract: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Order of a record against the label that holds, by content: 1 after it, 0 equal, -1 before it.
+
+        It decides between equal timestamps, so it must not depend on the order of arrival: classes compare by their text.
+        """
+        was = rows[f"label{channel}"]
+        withdrawn = was == RETRACTED
+        rank = np.sign(retract.astype(np.int64) - withdrawn)
+        both = ~retract & ~withdrawn
+        if self.layout.task == "regression":
+            content = np.sign(feedback["number"] - rows[f"number{channel}"]).astype(np.int64)
+        else:
+            place = np.zeros(256, dtype=np.int64)
+            place[np.argsort(np.array(self._classes.texts, dtype=np.str_), kind="stable")] = np.arange(
+                len(self._classes)
+            )
+            content = np.sign(place[np.minimum(feedback["label"], NONE)] - place[was])
+        if self.model.channels[channel].kind == "sample":
+            new, old = np.nan_to_num(feedback["propensity"]), np.nan_to_num(rows[f"propensity{channel}"])
+            content = np.where(content == 0, np.sign(new - old).astype(np.int64), content)
+        return np.where(both, content, rank)
+
+    # ---------------------------------------------------------------- rows
+
+    def _gather(self, numbers: NDArray[np.int64]) -> NDArray[np.void]:
+        # Whole rows as opaque bytes: numpy would otherwise copy them field by field.
+        return self.table.raw[numbers].view(self.layout.dtype)
+
+    def _scatter(self, numbers: NDArray[np.int64], packed: NDArray[np.void]) -> None:
+        self.table.raw[numbers] = packed.view(self.table.raw.dtype)
+
+    def view(self, packed: NDArray[np.void]) -> Rows:
+        """The rows that packed predictions stand for."""
+        assert self.base is not None
+        regression = self.layout.task == "regression"
+        absent = np.full(len(packed), np.nan)
+        labels = []
+        for number, channel in enumerate(self.model.channels):
+            code = packed[f"label{number}"].copy()
+            present = code < RETRACTED
+            answered = present
+            value = packed[f"number{number}"].copy() if regression else absent
+            if channel.no_feedback is not None:
+                answered = np.ones(len(packed), dtype=np.bool_)
+                if regression:
+                    value[~present] = float(channel.no_feedback)
+                else:
+                    code[~present] = self.implied(channel.no_feedback)
+            factor = None
+            if channel.kind == "sample":
+                propensity = packed[f"propensity{number}"]
+                known = present & (propensity > 0)
+                factor = np.ones(len(packed))
+                factor[known] = 1.0 / propensity[known]
+            labels.append(Labels(present, answered, code, value, factor))
+        weight = count = None
+        if self.layout.weighted:
+            weight, count = packed["weight"].copy(), packed["count"].astype(np.int64)
+        rate = None
+        exponent = packed["flags"] >> SAMPLING_SHIFT
+        if exponent.any():
+            rate = np.left_shift(1, exponent.astype(np.int64))
+            weight = rate.astype(np.float64) if weight is None else weight * rate
+        vectors = None
+        if self.layout.task == "multiclass" and self._vectors is not None and packed["vector"].any():
+            vectors = Vectors(*self._vectors.read(packed["vector"], len(self._classes)))
+        return Rows(
+            time=read_time(packed, "time_low", "time_high", self.base),
+            version=packed["version"].copy(),
+            slices=tuple(packed[f"slice{number}"].copy() for number in range(self.layout.slices)),
+            predicted=np.full(len(packed), NONE, dtype=np.uint8) if regression else packed["predicted"].copy(),
+            score=packed["score"].copy() if self.layout.task == "binary" else absent,
+            value=packed["value"].copy() if regression else absent,
+            labels=tuple(labels),
+            weight=weight,
+            count=count,
+            rate=rate,
+            vectors=vectors,
+        )
+
+    def implied(self, label: str) -> int:
+        """The class code of a configured label."""
+        if self.layout.task == "binary":
+            return int(label == self.model.positive_label)
+        return self._classes.code(label)
+
+    def every_row(self) -> Iterator[Rows]:
+        """All pending predictions, in parts."""
+        for start in range(0, self.table.high_water, CHUNK):
+            numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
+            if len(numbers):
+                yield self.view(self._gather(numbers))
+
+    # ---------------------------------------------------------------- bounds
+
+    @property
+    def _mask(self) -> int:
+        return (1 << self.exponent) - 1
+
+    @property
+    def crowded(self) -> bool:
+        """More waits than the configured cap allows."""
+        return self.table.live > self.model.max_pending or len(self.waiting) > self.model.max_pending
+
+    def thin(self) -> Iterator[Outcome]:
+        """Halves the hash sample: the windows become what they had been under the new rate from the start.
+
+        Rows that leave the sample take their labels with them, the others count twice as much; so the labelled sums stay unbiased
+        and remain correctable to the last row.
+        """
+        self.exponent += 1
+        mask = np.uint64(self._mask)
+        channels = tuple(range(len(self.model.channels)))
+        for start in range(0, self.table.high_water, CHUNK):
+            numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
+            packed = self._gather(numbers)
+            inside = (packed["key"] & mask) == 0
+            outcome = Outcome()
+            leaving, staying = packed[~inside], packed[inside]
+            if len(leaving):
+                outcome.changes.append(Change(self.view(leaving), None, channels))
+                self._drop(numbers[~inside], leaving)
+            if len(staying):
+                before = self.view(staying)
+                staying["flags"] = (staying["flags"] & SHADOW) | (self.exponent << SAMPLING_SHIFT)
+                self._scatter(numbers[inside], staying)
+                self.table.touch(numbers[inside])
+                outcome.changes.append(Change(before, self.view(staying), channels))
+            yield outcome
+        outcome = Outcome()
+        outcome.settle(self.waiting.thin(self._mask), SAMPLED_OUT)
+        yield outcome
+
+    def expire(self, clock: int) -> Outcome:
+        """Lets go of predictions and feedback beyond the horizon; one part of the table a call."""
+        outcome = Outcome()
+        before = clock - self.model.horizon
+        outcome.settle(self.waiting.expire(before), ORPHANED)
+        if self.base is None:
+            return outcome
+        start, self._cursor = self._cursor, self._cursor + SCAN
+        if self._cursor >= self.table.high_water:
+            self._cursor = 0
+        numbers = self.table.live_numbers(start, min(start + SCAN, self.table.high_water))
+        packed = self._gather(numbers)
+        old = read_time(packed, "time_low", "time_high", self.base) < before
+        if old.any():
+            self._drop(numbers[old], packed[old])
+        return outcome
+
+    def _drop(self, numbers: NDArray[np.int64], packed: NDArray[np.void]) -> None:
+        self._index.remove(packed["key"])
+        self.table.free(numbers)
+
+
+def _turns(number: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Positions in batches within which no prediction occurs twice, in order of arrival."""
+    if len(number) < 2:
+        yield np.arange(len(number))
+        return
+    order = np.argsort(number, kind="stable")
+    ordered = number[order]
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        yield np.arange(len(number))
+        return
+    starts = np.flatnonzero(np.concatenate([[True], ~again]))
+    rank = np.arange(len(number)) - np.repeat(starts, np.diff(np.append(starts, len(number))))
+    turn = np.empty(len(number), dtype=np.int64)
+    turn[order] = rank
+    for step in range(int(rank.max()) + 1):
+        yield np.flatnonzero(turn == step)

@@ -1,0 +1,93 @@
+"""Rows: predictions with whatever feedback they have, on every channel, as columns.
+
+The join makes them, the tally turns them into counts. Codes index the model's vocabularies; NONE means "not there".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+NONE = 255
+"""Code of an absent label, answer or slice value."""
+RETRACTED = 254
+"""Code of a label that was withdrawn; older labels must not come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """One channel's labels of n rows."""
+
+    present: NDArray[np.bool_]  # a label was given and holds
+    answered: NDArray[np.bool_]  # a label holds, given or implied by silence
+    code: NDArray[np.uint8]  # class; meaningful where answered (classification)
+    value: NDArray[np.float64]  # number; meaningful where answered (regression)
+    factor: NDArray[np.float64] | None = None  # 1 / propensity; None: 1 everywhere
+
+    def take(self, index: NDArray[np.int64]) -> Labels:
+        return Labels(
+            self.present[index],
+            self.answered[index],
+            self.code[index],
+            self.value[index],
+            None if self.factor is None else self.factor[index],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Class probabilities of n rows: `probability` has shape (n, classes); rows that carry none are all zero."""
+
+    given: NDArray[np.bool_]
+    probability: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """n rows of one model."""
+
+    time: NDArray[np.int64]  # ms
+    version: NDArray[np.uint8]
+    slices: tuple[NDArray[np.uint8], ...]  # one code array a slice key
+    predicted: NDArray[np.uint8]  # class answered (classification)
+    score: NDArray[np.float64]  # binary: probability of the positive class; NaN: none
+    value: NDArray[np.float64]  # regression: number answered; NaN: none
+    labels: tuple[Labels, ...]  # one a channel
+    weight: NDArray[np.float64] | None = None  # statistical weight, sampling of the join included; None: 1 everywhere
+    count: NDArray[np.int64] | None = None  # identical predictions a row stands for; None: 1 everywhere
+    rate: NDArray[np.int64] | None = None  # 1 / sampling rate of the join, already within weight; None: 1 everywhere
+    vectors: Vectors | None = None  # multiclass probabilities
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def take(self, index: NDArray[np.int64]) -> Rows:
+        """The rows at these positions."""
+        return Rows(
+            time=self.time[index],
+            version=self.version[index],
+            slices=tuple(code[index] for code in self.slices),
+            predicted=self.predicted[index],
+            score=self.score[index],
+            value=self.value[index],
+            labels=tuple(labels.take(index) for labels in self.labels),
+            weight=None if self.weight is None else self.weight[index],
+            count=None if self.count is None else self.count[index],
+            rate=None if self.rate is None else self.rate[index],
+            vectors=None
+            if self.vectors is None
+            else Vectors(self.vectors.given[index], self.vectors.probability[index]),
+        )
+
+    def counts(self) -> NDArray[np.int64]:
+        """How many identical predictions each row stands for."""
+        return np.ones(len(self), dtype=np.int64) if self.count is None else self.count
+
+    def weights(self, channel: int) -> NDArray[np.float64] | None:
+        """Weight of each row as a member of a channel's labelled rows; None where all are 1."""
+        factor = self.labels[channel].factor
+        if factor is None:
+            return self.weight
+        return factor if self.weight is None else factor * self.weight

@@ -1,0 +1,52 @@
+"""Small numbers for the texts of a model: its versions, its classes, the values of a slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+OTHER = "other"
+
+
+class Vocabulary:
+    """Texts in order of first sight, each with a code below `limit`; the texts beyond fold into one code named "other".
+
+    Codes never change, so sums that were kept under a code stay right.
+    """
+
+    def __init__(self, limit: int, texts: Sequence[str] = ()) -> None:
+        self.limit = limit
+        self.texts: list[str] = []
+        self.folded = 0  # texts seen beyond the limit, for a metric; repeated ones count again
+        self._codes: dict[str, int] = {}
+        for text in texts:
+            self.code(text)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def code(self, text: str) -> int:
+        """The code of a text, a new one where there is room."""
+        known = self._codes.get(text)
+        if known is not None:
+            return known
+        if len(self.texts) >= self.limit - 1 and text != OTHER:
+            self.folded += 1
+            return self.code(OTHER)
+        self._codes[text] = len(self.texts)
+        self.texts.append(text)
+        return len(self.texts) - 1
+
+    def known(self, text: str) -> int | None:
+        """The code of a text that has one already."""
+        return self._codes.get(text)
+
+    def encode(self, codes: NDArray[np.int32], values: Sequence[str], absent: int) -> NDArray[np.uint8]:
+        """Codes of a column that is dictionary-encoded by its own `values`; -1 becomes `absent`."""
+        table = np.empty(len(values) + 1, dtype=np.uint8)
+        for position, text in enumerate(values):
+            table[position] = self.code(text)
+        table[-1] = absent
+        return table[codes]

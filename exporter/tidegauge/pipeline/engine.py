@@ -1,0 +1,346 @@
+"""One model at work: its vocabularies, its join, its tally, its totals and its detectors, moved on together.
+
+Records come in as decoded columns; what leaves is read from the parts. Everything here belongs to the ingest thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.detectors.detector import Context, State
+from tidegauge.config.settings import Model
+from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
+from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
+from tidegauge.join.join import CHUNK, NEVER_SEALED, RESULTS, Arrivals, Join, Outcome
+from tidegauge.join.layout import Layout
+from tidegauge.join.rows import NONE, Labels, Rows
+from tidegauge.join.vectors import VectorFile
+from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.pipeline.clock import TOLERANCE
+from tidegauge.state.spool import Spool
+from tidegauge.state.table import Table
+from tidegauge.tally.blocks import seal
+from tidegauge.tally.families import FAMILIES
+from tidegauge.tally.families.confusion import SCORED_KINDS
+from tidegauge.tally.families.feedback import UNNAMED
+from tidegauge.tally.family import Family
+from tidegauge.tally.panes import ladder_of
+from tidegauge.tally.tally import Series, Tally
+from tidegauge.tally.totals import Totals
+
+ROOMS = (8, 20, 50, 100, 251)
+"""Class counts that confusion matrices are laid out for; a model moves up as it meets more classes."""
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an engine is made of; new, or restored from saved state."""
+
+    versions: Vocabulary
+    classes: Vocabulary
+    slices: list[Vocabulary]
+    totals: Totals
+    detectors: dict[str, State] = field(default_factory=dict)
+    join: Mapping[str, Any] = field(default_factory=dict)  # Join's base, exponent, sequence, sealed_until
+    weighted: bool = False
+    pending: Table | None = None
+    waiting: Table | None = None
+    deferred: Table | None = None
+    tally: Tally | None = None
+
+
+def negative_class(model: Model) -> str:
+    """How the class that is not the positive one is called."""
+    return "0" if model.positive_label == "1" else "negative"
+
+
+def room_for(model: Model, classes: int) -> int:
+    """Classes that the tally must have room for."""
+    if model.task == "binary":
+        return 2
+    return next(room for room in ROOMS if room >= classes)
+
+
+def families_of(model: Model, room: int) -> list[Family]:
+    """Every family that the model keeps."""
+    return [family for bind in FAMILIES for family in bind(model, room)]
+
+
+def fresh_parts(model: Model) -> Parts:
+    """The parts of a model that nothing is known of yet."""
+    classes = (negative_class(model), model.positive_label) if model.task == "binary" else model.classes
+    return Parts(
+        versions=Vocabulary(model.max_versions + 1),
+        classes=Vocabulary(max(model.max_classes, len(classes)) + 1, classes),
+        slices=[Vocabulary(model.max_slice_values + 1) for _ in model.slices],
+        totals=Totals.empty(len(model.channels), len(RESULTS)),
+    )
+
+
+def empty_tally(model: Model, room: int) -> Tally:
+    """A tally without any counts."""
+    series = Series(len(model.slices), model.max_slice_values + 1)
+    return Tally(model.name, families_of(model, room), ladder_of(model), series)
+
+
+class Engine:
+    """One model. `records` counts what became of its prediction records since start, for the caller to collect."""
+
+    def __init__(self, model: Model, parts: Parts, spool: Spool | None) -> None:
+        self.model = model
+        self.versions = parts.versions
+        self.classes = parts.classes
+        self.slices = parts.slices
+        self.totals = parts.totals
+        self.detectors: dict[str, State] = dict(parts.detectors)
+        self.room = room_for(model, len(parts.classes))
+        self.tally = parts.tally or empty_tally(model, self.room)
+        self.records: Counter[tuple[str, str]] = Counter()
+        self.thinned = 0  # halvings of the hash sample since start
+        layout = Layout.of(model, weighted=parts.weighted)
+        name = model.name
+        self.join = Join(
+            model,
+            self.classes,
+            self.tally.ladder.block,
+            parts.pending or Table(f"{name}/pending", layout.dtype, capacity=model.max_pending + CHUNK),
+            layout,
+            Waiting(parts.waiting or Table(f"{name}/waiting", FEEDBACK)),
+            Deferred(parts.deferred or Table(f"{name}/deferred", FEEDBACK)),
+            VectorFile(spool) if spool is not None else None,
+            **parts.join,
+        )
+        self._channels = {channel.name: number for number, channel in enumerate(model.channels)}
+        self._relative = [channel.kind not in SCORED_KINDS for channel in model.channels]
+
+    # ---------------------------------------------------------------- records
+
+    def accept_predictions(self, columns: PredictionColumns, clock: int, latest: int) -> int:
+        """Takes in a batch; returns how many records were accepted.
+
+        `clock` is the time before the batch was read; predictions beyond `latest` (ms) are from the future.
+        """
+        keep = columns.time <= latest + TOLERANCE
+        self.records["predictions", "future"] += len(keep) - int(keep.sum())
+        late = columns.time < max(self.tally.oldest_pane(), self.tally.ladder.edges(clock, clock)[-1])
+        self.records["predictions", "late"] += int((keep & late).sum())
+        keep &= ~late
+        repeated = self.join.find_repeated(columns.key)
+        self.records["predictions", "duplicate"] += int((keep & repeated).sum())
+        keep &= ~repeated
+        index = np.flatnonzero(keep)
+        self.records["predictions", "accepted"] += len(index)
+        if not len(index):
+            return 0
+        version = self.versions.encode(columns.version.codes, columns.version.values, absent=NONE)
+        arrivals = Arrivals(
+            key=columns.key,
+            rows=Rows(
+                time=columns.time,
+                version=version,
+                slices=tuple(self._slice(number, columns) for number in range(len(self.slices))),
+                predicted=self._classes_of(columns.label.codes, columns.label.values, len(version)),
+                score=columns.score,
+                value=columns.value,
+                labels=self._no_labels(len(version)),
+                weight=columns.weight,
+                count=columns.count,
+            ),
+            shadow=columns.shadow,
+            scores=columns.scores,
+        )
+        error, latency = columns.error, columns.latency_ms
+        if len(index) < len(keep):
+            arrivals, error, latency = arrivals.take(index), error[index], latency[index]
+        self._make_room()
+        rows = arrivals.rows
+        self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
+        self.tally.add(rows, 1, None)
+        while len(self.join.table.rows) - self.join.table.live < len(rows):
+            self._thin()
+        self._follow(self.join.insert(arrivals))
+        self._keep_bounds()
+        return len(index)
+
+    def accept_feedback(self, columns: FeedbackColumns, clock: int) -> None:
+        """Takes in a batch of this model's feedback; the channels are this model's."""
+        feedback = self.pack(columns, clock)
+        received = np.bincount(feedback["channel"], minlength=len(self.model.channels))
+        self.totals.received += received
+        self._make_room()
+        self._follow(self.join.offer(feedback))
+        self._keep_bounds()
+
+    def pack(self, columns: FeedbackColumns, clock: int) -> NDArray[np.void]:
+        """Feedback as the join takes it."""
+        feedback = np.zeros(len(columns.key), dtype=FEEDBACK)
+        feedback["key"] = columns.key
+        feedback["time"] = columns.time
+        feedback["since"] = np.minimum(columns.time, clock)
+        feedback["number"] = columns.value
+        feedback["propensity"] = columns.propensity
+        feedback["retract"] = columns.retract
+        places = np.array([self._channels[name] for name in columns.channel.values], dtype=np.uint8)
+        feedback["channel"] = places[columns.channel.codes]
+        if self.model.task != "regression" and len(columns.label.values):
+            relative = np.array(self._relative, dtype=np.bool_)[feedback["channel"]]
+            codes = columns.label.codes
+            if relative.any():
+                known = np.append([self._known_class(text) for text in columns.label.values], UNNAMED)
+                feedback["label"] = known[codes]
+            if not relative.all():
+                scored = self._classes_of(np.where(relative, -1, codes), columns.label.values, len(codes))
+                feedback["label"] = np.where(relative, feedback["label"], scored)
+        return feedback
+
+    def _known_class(self, text: str) -> int:
+        """On channels that only report mistakes a label may be any word; one that names no class contradicts them all."""
+        code = self.classes.known(text)
+        return UNNAMED if code is None else code
+
+    def _classes_of(self, codes: NDArray[np.int32], values: list[str], rows: int) -> NDArray[np.uint8]:
+        if self.model.task == "regression":
+            return np.full(rows, NONE, dtype=np.uint8)
+        if self.model.task == "binary":
+            table = np.array([*(text == self.model.positive_label for text in values), NONE], dtype=np.uint8)
+            return table[codes]
+        used = np.unique(codes[codes >= 0])
+        table = np.full(len(values) + 1, NONE, dtype=np.uint8)
+        for position in used.tolist():
+            table[position] = self.classes.code(values[position])
+        return table[codes]
+
+    def _slice(self, number: int, columns: PredictionColumns) -> NDArray[np.uint8]:
+        column = columns.slices[self.model.slices[number]]
+        return self.slices[number].encode(column.codes, column.values, absent=NONE)
+
+    def _no_labels(self, rows: int) -> tuple[Labels, ...]:
+        nobody = np.zeros(rows, dtype=np.bool_)
+        code = np.zeros(rows, dtype=np.uint8)
+        value = np.zeros(rows)
+        return tuple(Labels(nobody, nobody, code, value) for _ in self.model.channels)
+
+    def _make_room(self) -> None:
+        """More classes than the tally has room for: lays it out anew."""
+        room = room_for(self.model, len(self.classes))
+        if room == self.room:
+            return
+        wider = empty_tally(self.model, room)
+        wider.take_over(self.tally, self.room, room)
+        self.tally, self.room = wider, room
+
+    # ---------------------------------------------------------------- consequences
+
+    def _follow(self, outcome: Outcome) -> None:
+        """Brings the sums in line with what the join changed."""
+        self._make_room()
+        for change in outcome.changes:
+            if change.before is not None:
+                self.tally.add(self._counted(change.before, change.channels), -1, change.channels)
+            if change.after is not None:
+                self.tally.add(self._counted(change.after, change.channels), 1, change.channels)
+        for settled in outcome.settled:
+            self.totals.count_feedback(settled.channel, settled.result, settled.version, settled.delay)
+
+    def _counted(self, rows: Rows, channels: tuple[int, ...]) -> Rows:
+        """The rows that can contribute: those with a label on any channel that shares a family with the changed ones."""
+        related = {
+            number
+            for family in self.tally.families
+            if set(family.channels) & set(channels)
+            for number in family.channels
+        }
+        answered = np.zeros(len(rows), dtype=np.bool_)
+        for number in related:
+            answered |= rows.labels[number].answered
+        return rows if answered.all() else rows.take(np.flatnonzero(answered))
+
+    def _keep_bounds(self) -> None:
+        while self.join.crowded:
+            self._thin()
+
+    def _thin(self) -> None:
+        self.thinned += 1
+        for outcome in self.join.thin():
+            self._follow(outcome)
+
+    def advance(self, clock: int, read_until: int) -> None:
+        """Moves time on: seals blocks, applies what waited for that, ages panes, lets go of what is beyond the horizon.
+
+        `read_until` is the time up to which every source has been read.
+        """
+        block = self.tally.ladder.block
+        for number, channel in enumerate(self.model.channels):
+            known = min(clock, read_until) - channel.maturity - self.model.grace
+            until = known // block * block
+            if until <= self.join.sealed_until[number]:
+                continue
+            start = int(self.join.sealed_until[number])
+            context = Context(
+                self.model,
+                channel,
+                tuple(self.versions.texts),
+                tuple(self.classes.texts),
+                self.room,
+                self.tally.series.split,
+            )
+            for sealed in seal(self.tally, number, start, until):
+                for detector in DETECTORS:
+                    key = f"{detector.name}/{channel.name}"
+                    self.detectors[key] = detector.advance(self.detectors.get(key, detector.initial), sealed, context)
+            self.join.sealed_until[number] = until
+        self._follow(self.join.release())
+        sealed_until = int(self.join.sealed_until.min())
+        if sealed_until != NEVER_SEALED:
+            self.tally.age(clock, sealed_until)
+        self._follow(self.join.expire(clock))
+
+    def recount(self) -> None:
+        """Counts the labels of all pending predictions into a tally that has none of them yet."""
+        channels = tuple(range(len(self.model.channels)))
+        for rows in self.join.every_row():
+            self.tally.add(self._counted(rows, channels), 1, channels)
+
+    # ---------------------------------------------------------------- state
+
+    def tables(self) -> list[Table]:
+        """Every table to save."""
+        return [self.join.table, self.join.waiting.table, self.join.deferred.table, *self.tally.tables()]
+
+    def save(self) -> dict[str, Any]:
+        """Everything else to save, as JSON values."""
+        return {
+            "task": self.model.task,
+            "slices": list(self.model.slices),
+            "channels": [channel.name for channel in self.model.channels],
+            "kinds": [[channel.name, channel.kind] for channel in self.model.channels],
+            "silence": [channel.no_feedback for channel in self.model.channels],
+            "versions": self.versions.texts,
+            "classes": self.classes.texts,
+            "slice_values": [vocabulary.texts for vocabulary in self.slices],
+            "positive_label": self.model.positive_label,
+            "weighted": self.join.layout.weighted,
+            "join": {
+                "base": self.join.base,
+                "exponent": self.join.exponent,
+                "sequence": self.join.sequence,
+                "sealed_until": self.join.sealed_until.tolist(),
+            },
+            "tally": {
+                "widths": list(self.tally.ladder.widths),
+                "block": self.tally.ladder.block,
+                "edges": list(self.tally.edges),
+                "room": self.room,
+                "slice_room": self.tally.series.room,
+                "families": [[f.name, f.columns, f.sliced, f.schema] for f in self.tally.families],
+            },
+            "totals": self.totals.save(len(self.versions)),
+            "detectors": self.detectors,
+        }

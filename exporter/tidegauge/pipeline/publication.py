@@ -1,0 +1,429 @@
+"""Builds what is published: metric families from the models' sums, in the order of their worth, and the page.
+
+Reads only; the same sums give the same samples.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge import __version__
+from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
+from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
+from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.quality import metrics_for
+from tidegauge.config.durations import format_duration
+from tidegauge.join.join import RESULTS
+from tidegauge.join.vocabulary import OTHER
+from tidegauge.pipeline.engine import Engine
+from tidegauge.publish import catalogue
+from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
+from tidegauge.tally.totals import DELAY_BOUNDS, LATENCY_BOUNDS, NEVER, ROLES, VERSIONS
+
+SHOWN_CLASSES = 10
+"""Confusion tables show so many classes by name and fold the rest into "other": at most 121 cells."""
+CALIBRATION_BINS = 15
+
+QUALITY = (
+    catalogue.MODEL_QUALITY_SCORE,
+    catalogue.MODEL_QUALITY_SCORE_LOWER,
+    catalogue.MODEL_QUALITY_SCORE_UPPER,
+    catalogue.MODEL_QUALITY_NUMERATOR,
+    catalogue.MODEL_QUALITY_DENOMINATOR,
+    catalogue.MODEL_QUALITY_SAMPLES,
+)
+CLASS_QUALITY = (
+    catalogue.MODEL_CLASS_QUALITY_SCORE,
+    catalogue.MODEL_CLASS_QUALITY_SCORE_LOWER,
+    catalogue.MODEL_CLASS_QUALITY_SCORE_UPPER,
+    catalogue.MODEL_CLASS_QUALITY_NUMERATOR,
+    catalogue.MODEL_CLASS_QUALITY_DENOMINATOR,
+    catalogue.MODEL_CLASS_QUALITY_SAMPLES,
+)
+SLICE_QUALITY = (
+    catalogue.MODEL_SLICE_QUALITY_SCORE,
+    catalogue.MODEL_SLICE_QUALITY_SCORE_LOWER,
+    catalogue.MODEL_SLICE_QUALITY_SCORE_UPPER,
+    catalogue.MODEL_SLICE_QUALITY_NUMERATOR,
+    catalogue.MODEL_SLICE_QUALITY_DENOMINATOR,
+    catalogue.MODEL_SLICE_QUALITY_SAMPLES,
+)
+
+
+@dataclass(slots=True)
+class Columns:
+    """Samples under construction, by family, in the order in which families are first added to."""
+
+    rows: dict[Family, list[tuple[str, ...]]] = field(default_factory=dict)
+    values: dict[Family, list[float]] = field(default_factory=dict)
+
+    def add(self, family: Family, row: tuple[str, ...], value: float) -> None:
+        self.rows.setdefault(family, []).append(row)
+        self.values.setdefault(family, []).append(value)
+
+    def samples(self) -> list[AnySamples]:
+        """Everything added; unknown values (NaN) are left out, so that they take no room under the cap."""
+        built: list[AnySamples] = []
+        for family, rows in self.rows.items():
+            values = self.values[family]
+            known = [number for number, value in enumerate(values) if not math.isnan(value)]
+            if len(known) < len(values):
+                rows, values = [rows[number] for number in known], [values[number] for number in known]
+            built.append(Samples(family, rows, values))
+        return built
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model's samples in the order of their worth, and its assessments for the page."""
+
+    samples: list[AnySamples]
+    assessments: list[Assessment]
+    versions: dict[int, str]  # those shown, by code
+
+
+def window_label(width: int) -> str:
+    """How a window is spelled in labels."""
+    return "lifetime" if width == LIFETIME else format_duration(width)
+
+
+def shown_versions(engine: Engine, clock: int) -> dict[int, str]:
+    """Versions that have had traffic lately, or still wait for feedback."""
+    keep = max(engine.model.version_expiry, engine.model.horizon)
+    last = engine.totals.last
+    return {
+        code: text
+        for code, text in enumerate(engine.versions.texts)
+        if last[code] != NEVER and last[code] >= clock - keep
+    }
+
+
+def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelView:
+    """Everything about one model. `reference` has its scores on the reference data, by metric."""
+    model = engine.model
+    versions = shown_versions(engine, clock)
+    texts = tuple(engine.classes.texts)
+    series = np.array([engine.tally.series.number(code) for code in versions], dtype=np.int64)
+    assessments = list(assess(model, engine.tally, texts, engine.room, clock, series))
+    top, quality, detail, slices, states = Columns(), Columns(), Columns(), Columns(), Columns()
+    histograms = _totals(engine, versions, top)
+    _traffic(engine, versions, series, clock, top)
+    for assessment in assessments:
+        channel = model.channels[assessment.channel].name
+        window = window_label(assessment.window)
+        if assessment.sliced:
+            if assessment.window != LIFETIME:
+                _slices(engine, assessment, versions, channel, window, slices, states)
+            continue
+        names = [versions.get(code) for code in engine.tally.series.split(assessment.series)[0].tolist()]
+        for position, version in enumerate(names):
+            if version is None:
+                continue
+            place = (model.name, version, channel, window)
+            _coverage(place, assessment, position, top)
+            for metric, estimates in assessment.estimates.items():
+                row = (model.name, version, channel, metric, window)
+                _estimate(QUALITY, row, estimates, position, quality)
+                _states(catalogue.MODEL_QUALITY_STATE, row, int(estimates.state[position]), quality)
+                family = catalogue.MODEL_QUALITY_BASELINE_SCORE
+                quality.add(family, (*row, "constant"), float(assessment.constant[metric][position]))
+                if metric in reference:
+                    quality.add(family, (*row, "reference"), reference[metric])
+            _details(place, assessment, position, texts, detail, states)
+    _objectives(engine, versions, top)
+    parts: list[AnySamples] = [
+        *top.samples(),
+        *histograms,
+        *quality.samples(),
+        *detail.samples(),
+        *slices.samples(),
+        *states.samples(),
+    ]
+    return ModelView(parts, assessments, versions)
+
+
+def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> list[AnySamples]:
+    model, totals = engine.model, engine.totals
+    columns.add(catalogue.MODEL_INFO, (model.name, model.task, model.owner), 1)
+    latency_rows, latency_counts, latency_sums = [], [], []
+    delay_rows, delay_counts, delay_sums = [], [], []
+    for code, version in versions.items():
+        columns.add(catalogue.MODEL_VERSION_INFO, (model.name, version, ""), 1)
+        place = (model.name, version)
+        columns.add(catalogue.MODEL_VERSION_FIRST_PREDICTION_TIMESTAMP_SECONDS, place, totals.first[code] / 1000)
+        columns.add(catalogue.MODEL_VERSION_LAST_PREDICTION_TIMESTAMP_SECONDS, place, totals.last[code] / 1000)
+        for number, role in enumerate(ROLES):
+            if role != "primary" and not totals.predictions[code, number]:
+                continue
+            row = (model.name, version, role)
+            columns.add(catalogue.MODEL_PREDICTIONS_TOTAL, row, int(totals.predictions[code, number]))
+            columns.add(catalogue.MODEL_PREDICTION_ERRORS_TOTAL, row, int(totals.errors[code, number]))
+            latency_rows.append(row)
+            latency_counts.append(totals.latency[code, number])
+            latency_sums.append(totals.latency_sum[code, number] / 1e6)
+        for number, channel in enumerate(model.channels):
+            for result, count in zip(RESULTS, totals.feedback[code, number].tolist(), strict=True):
+                columns.add(catalogue.MODEL_FEEDBACK_TOTAL, (model.name, version, channel.name, result), count)
+            delay_rows.append((model.name, version, channel.name))
+            delay_counts.append(totals.delay[code, number])
+            delay_sums.append(totals.delay_sum[code, number] / 1000)
+    for number, channel in enumerate(model.channels):
+        received = int(totals.received[number])
+        columns.add(catalogue.MODEL_FEEDBACK_RECEIVED_TOTAL, (model.name, channel.name), received)
+        for result in ("orphaned", "sampled_out"):
+            # Feedback without a prediction has no version; Prometheus reads an empty label as an absent one.
+            count = int(totals.feedback[VERSIONS - 1, number, RESULTS.index(result)])
+            columns.add(catalogue.MODEL_FEEDBACK_TOTAL, (model.name, "", channel.name, result), count)
+    shown = set(versions.values())
+    for detector in DETECTORS:
+        for number, channel in enumerate(model.channels):
+            state = engine.detectors.get(f"{detector.name}/{channel.name}", detector.initial)
+            for reading in detector.readings(state):
+                labels = dict(reading.labels)
+                if labels.get("version", "") not in shown and "version" in labels:
+                    continue
+                family = catalogue.NAMED[reading.family]
+                known = {"model": model.name, "channel": channel.name, **labels}
+                row = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
+                columns.add(family, row, reading.value)
+    _fold(columns, catalogue.MODEL_CONFUSION_TOTAL)
+    built: list[AnySamples] = []
+    if latency_rows:
+        counts, sums = np.array(latency_counts), np.array(latency_sums)
+        built.append(
+            HistogramSamples(catalogue.MODEL_PREDICTION_LATENCY_SECONDS, LATENCY_BOUNDS, latency_rows, counts, sums)
+        )
+    if delay_rows:
+        counts, sums = np.array(delay_counts), np.array(delay_sums)
+        built.append(HistogramSamples(catalogue.MODEL_FEEDBACK_DELAY_SECONDS, DELAY_BOUNDS, delay_rows, counts, sums))
+    return built
+
+
+def _shown_class(engine: Engine, label: str, text: str) -> str:
+    if label in ("actual", "predicted") and text not in engine.classes.texts[:SHOWN_CLASSES]:
+        return OTHER
+    return text
+
+
+def _fold(columns: Columns, family: Family) -> None:
+    """Adds up rows that have become equal because classes were folded."""
+    if family not in columns.rows:
+        return
+    sums: dict[tuple[str, ...], float] = {}
+    for row, value in zip(columns.rows[family], columns.values[family], strict=True):
+        sums[row] = sums.get(row, 0) + value
+    columns.rows[family], columns.values[family] = list(sums), list(sums.values())
+
+
+def _traffic(
+    engine: Engine, versions: Mapping[int, str], series: NDArray[np.int64], clock: int, columns: Columns
+) -> None:
+    for part in traffic(engine.tally, clock, series):
+        codes = engine.tally.series.split(part.series)[0].tolist()
+        for code, count in zip(codes, part.predictions.tolist(), strict=True):
+            for channel in engine.model.channels:
+                if code in versions:
+                    row = (engine.model.name, versions[code], channel.name, window_label(part.window))
+                    columns.add(catalogue.MODEL_WINDOW_PREDICTIONS, row, count)
+
+
+def _coverage(place: tuple[str, ...], assessment: Assessment, position: int, columns: Columns) -> None:
+    mature, labeled = int(assessment.mature[position]), float(assessment.labeled[position])
+    columns.add(catalogue.MODEL_WINDOW_MATURE_PREDICTIONS, place, mature)
+    columns.add(catalogue.MODEL_WINDOW_LABELED_PREDICTIONS, place, labeled)
+    if mature:
+        columns.add(catalogue.MODEL_FEEDBACK_COVERAGE_RATIO, place, labeled / mature)
+
+
+def _estimate(
+    families: Sequence[Family],
+    row: tuple[str, ...],
+    estimates: Estimates,
+    position: int | tuple[int, int],
+    columns: Columns,
+) -> None:
+    values = (
+        estimates.score,
+        estimates.lower,
+        estimates.upper,
+        estimates.numerator,
+        estimates.denominator,
+        estimates.samples,
+    )
+    for family, array in zip(families, values, strict=True):
+        columns.add(family, row, float(array[position]))
+
+
+def _states(family: Family, row: tuple[str, ...], state: int, columns: Columns) -> None:
+    for number, name in enumerate(STATES):
+        columns.add(family, (*row, name), int(number == state))
+
+
+def _details(
+    place: tuple[str, ...],
+    assessment: Assessment,
+    position: int,
+    texts: tuple[str, ...],
+    columns: Columns,
+    states: Columns,
+) -> None:
+    """Classes, confusion and calibration of one version's window."""
+    counts = assessment.counts
+    if not isinstance(counts, ClassificationCounts) or assessment.window == LIFETIME:
+        return
+    model, version, channel, window = place
+    for metric, estimates in assessment.by_class.items():
+        for code, text in enumerate(texts):
+            row = (model, version, channel, text, metric, window)
+            _estimate(CLASS_QUALITY, row, estimates, (position, code), columns)
+            _states(catalogue.MODEL_CLASS_QUALITY_STATE, row, int(estimates.state[position, code]), states)
+    matrix = counts.w[position]
+    names = list(texts[:SHOWN_CLASSES])
+    if len(texts) > SHOWN_CLASSES:
+        matrix = _folded(matrix, SHOWN_CLASSES)
+        names.append(OTHER)
+    for actual, name in enumerate(names):
+        for predicted, answer in enumerate(names):
+            columns.add(catalogue.MODEL_WINDOW_CONFUSION, (*place, name, answer), float(matrix[actual, predicted]))
+    if counts.score_bins is None or counts.score_sum is None:
+        return
+    total = counts.score_bins[position].reshape(2, CALIBRATION_BINS, -1).sum(axis=2)
+    expected = counts.score_sum[position].reshape(CALIBRATION_BINS, -1).sum(axis=1)
+    for number in range(CALIBRATION_BINS):
+        row = (*place, f"{(number + 1) / CALIBRATION_BINS:.3f}")
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_PREDICTIONS, row, float(total[:, number].sum()))
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_EXPECTED, row, float(expected[number]))
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_OBSERVED, row, float(total[1, number]))
+
+
+def _folded(matrix: NDArray[np.float64], keep: int) -> NDArray[np.float64]:
+    folded = np.zeros((keep + 1, keep + 1))
+    folded[:keep, :keep] = matrix[:keep, :keep]
+    folded[:keep, keep] = matrix[:keep, keep:].sum(axis=1)
+    folded[keep, :keep] = matrix[keep:, :keep].sum(axis=0)
+    folded[keep, keep] = matrix[keep:, keep:].sum()
+    return folded
+
+
+def _slices(
+    engine: Engine,
+    assessment: Assessment,
+    versions: Mapping[int, str],
+    channel: str,
+    window: str,
+    columns: Columns,
+    states: Columns,
+) -> None:
+    codes, keys, values = (part.tolist() for part in engine.tally.series.split(assessment.series))
+    for position, (code, key, value) in enumerate(zip(codes, keys, values, strict=True)):
+        if code not in versions:
+            continue
+        text = engine.slices[key].texts[value]
+        for metric, estimates in assessment.estimates.items():
+            row = (engine.model.name, versions[code], channel, engine.model.slices[key], text, metric, window)
+            _estimate(SLICE_QUALITY, row, estimates, position, columns)
+            _states(catalogue.MODEL_SLICE_QUALITY_STATE, row, int(estimates.state[position]), states)
+
+
+def _objectives(engine: Engine, versions: Mapping[int, str], columns: Columns) -> None:
+    for objective in engine.model.objectives:
+        for channel in engine.model.channels:
+            if objective.metric not in {metric.name for metric in metrics_for(engine.model.task, channel.kind)}:
+                continue
+            for version in versions.values():
+                row = (engine.model.name, version, channel.name, objective.metric, objective.direction)
+                columns.add(catalogue.MODEL_QUALITY_OBJECTIVE, row, objective.target)
+
+
+@dataclass(frozen=True, slots=True)
+class SelfView:
+    """What the exporter says of itself; plain numbers gathered by the runner."""
+
+    ready: bool
+    clock: int  # ms
+    reloaded: bool
+    records: Mapping[tuple[str, str], int]
+    sources: Sequence[SourceView]
+    pending: Mapping[str, int]
+    waiting: Mapping[str, int]
+    sampling: Mapping[str, float]
+    folded: Mapping[tuple[str, str], int]
+    series: Mapping[str, int]
+    dropped: Mapping[str, int]
+    refreshed: int  # ms, wall
+    refresh_seconds: float
+    saved: int  # ms, wall; 0: never
+    save_seconds: float
+    save_bytes: int
+    save_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """One source as its metrics show it."""
+
+    name: str
+    read_bytes: int
+    lag_bytes: int
+    lag_seconds: float
+    open_files: int
+    events: Mapping[str, int]
+
+
+def self_samples(state: SelfView) -> list[AnySamples]:
+    """The tidegauge_* families."""
+    columns = Columns()
+    columns.add(catalogue.TIDEGAUGE_BUILD_INFO, (__version__, platform.python_version()), 1)
+    columns.add(catalogue.TIDEGAUGE_READY, (), int(state.ready))
+    if state.clock >= 0:
+        columns.add(catalogue.TIDEGAUGE_CLOCK_TIMESTAMP_SECONDS, (), state.clock / 1000)
+    columns.add(catalogue.TIDEGAUGE_CONFIG_LAST_RELOAD_SUCCESSFUL, (), int(state.reloaded))
+    for key, count in _with_zeros(state.records):
+        columns.add(catalogue.TIDEGAUGE_RECORDS_TOTAL, key, count)
+    for source in state.sources:
+        columns.add(catalogue.TIDEGAUGE_READ_BYTES_TOTAL, (source.name,), source.read_bytes)
+        columns.add(catalogue.TIDEGAUGE_LAG_BYTES, (source.name,), source.lag_bytes)
+        columns.add(catalogue.TIDEGAUGE_LAG_SECONDS, (source.name,), source.lag_seconds)
+        for event, count in source.events.items():
+            columns.add(catalogue.TIDEGAUGE_SOURCE_EVENTS_TOTAL, (source.name, event), count)
+    columns.add(catalogue.TIDEGAUGE_OPEN_FILES, (), sum(source.open_files for source in state.sources))
+    for family, by_model in (
+        (catalogue.TIDEGAUGE_PENDING_PREDICTIONS, state.pending),
+        (catalogue.TIDEGAUGE_WAITING_FEEDBACK, state.waiting),
+        (catalogue.TIDEGAUGE_JOIN_SAMPLING_RATIO, state.sampling),
+        (catalogue.TIDEGAUGE_SERIES, state.series),
+        (catalogue.TIDEGAUGE_SERIES_DROPPED_TOTAL, state.dropped),
+    ):
+        for model, value in by_model.items():
+            columns.add(family, (model,), value)
+    for (model, kind), count in state.folded.items():
+        columns.add(catalogue.TIDEGAUGE_CARDINALITY_FOLDED_TOTAL, (model, kind), count)
+    columns.add(catalogue.TIDEGAUGE_LAST_REFRESH_TIMESTAMP_SECONDS, (), state.refreshed / 1000)
+    columns.add(catalogue.TIDEGAUGE_REFRESH_DURATION_SECONDS, (), state.refresh_seconds)
+    if state.saved:
+        columns.add(catalogue.TIDEGAUGE_SNAPSHOT_TIMESTAMP_SECONDS, (), state.saved / 1000)
+        columns.add(catalogue.TIDEGAUGE_SNAPSHOT_DURATION_SECONDS, (), state.save_seconds)
+        columns.add(catalogue.TIDEGAUGE_SNAPSHOT_BYTES, (), state.save_bytes)
+    columns.add(catalogue.TIDEGAUGE_SNAPSHOT_FAILURES_TOTAL, (), state.save_failures)
+    return columns.samples()
+
+
+def lost_samples(lost: Mapping[tuple[str, str], int]) -> list[AnySamples]:
+    """Feedback that no model ever claimed, by (channel, result)."""
+    columns = Columns()
+    for (channel, result), count in lost.items():
+        columns.add(catalogue.MODEL_FEEDBACK_TOTAL, ("", "", channel, result), count)
+    return columns.samples()
+
+
+def _with_zeros(records: Mapping[tuple[str, str], int]) -> Iterable[tuple[tuple[str, str], int]]:
+    """Counters that are known in advance start at 0, so that an increase from nothing is seen."""
+    known = {("predictions", name): 0 for name in ("accepted", "duplicate", "future", "late", "invalid_json")}
+    known |= {("feedback", name): 0 for name in ("accepted", "invalid_json")}
+    return sorted({**known, **records}.items())

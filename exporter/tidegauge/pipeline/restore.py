@@ -1,0 +1,194 @@
+"""Saved state back to work: an engine from what was saved of it, as far as it fits the configuration of now.
+
+Where the shape is the same everything is adopted as it is. Where it is not, the pending predictions are carried over field by
+field and the windows are counted anew from them, which is exact as far back as the horizon. What is dropped is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.config.settings import Model
+from tidegauge.join.feedback import FEEDBACK
+from tidegauge.join.join import CHUNK, NEVER_SEALED
+from tidegauge.join.layout import Layout
+from tidegauge.join.rows import NONE
+from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, negative_class, room_for
+from tidegauge.state.spool import Spool
+from tidegauge.state.store import Store, TableChanged
+from tidegauge.state.table import Table
+from tidegauge.tally.families import traffic
+from tidegauge.tally.family import Family
+from tidegauge.tally.panes import Ladder, Window
+from tidegauge.tally.tally import Series, Tally
+
+
+def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool | None) -> tuple[Engine, list[str]]:
+    """(engine, what had to be dropped, in plain words)."""
+    if saved["task"] != model.task or (
+        model.task == "binary" and saved["classes"] != [negative_class(model), model.positive_label]
+    ):
+        return Engine(model, fresh_parts(model), spool), ["everything: its task or its positive label has changed"]
+    notes: list[str] = []
+    parts = fresh_parts(model)
+    parts.versions = _vocabulary(parts.versions.limit, saved["versions"])
+    parts.classes = _vocabulary(parts.classes.limit, [*saved["classes"], *model.classes])
+    slice_places = [_place(model.slices, name) for name in saved["slices"]]
+    for old, new in enumerate(slice_places):
+        if new >= 0:
+            parts.slices[new] = _vocabulary(parts.slices[new].limit, saved["slice_values"][old])
+        else:
+            notes.append(f"slice {saved['slices'][old]}")
+    channel_names = tuple(channel.name for channel in model.channels)
+    kinds = dict(saved["kinds"])
+    channel_places = []
+    for name in saved["channels"]:
+        place = _place(channel_names, name)
+        if place >= 0 and kinds[name] != model.channels[place].kind:
+            notes.append(f"labels of channel {name}: its kind has changed")
+            place = -1
+        elif place < 0:
+            notes.append(f"channel {name}")
+        channel_places.append(place)
+    parts.totals.restore(saved["totals"], channel_places)
+    parts.detectors = {key: state for key, state in saved["detectors"].items() if key.split("/", 1)[1] in channel_names}
+    parts.weighted = saved["weighted"]
+    join = dict(saved["join"])
+    block = empty_tally(model, room_for(model, len(parts.classes))).ladder.block
+    sealed = [NEVER_SEALED] * len(model.channels)
+    for old, place in enumerate(channel_places):
+        if place >= 0 and join["sealed_until"][old] != NEVER_SEALED:
+            sealed[place] = -(-join["sealed_until"][old] // block) * block  # upwards: no block is sealed twice
+    join["sealed_until"] = sealed
+    parts.join = join
+    layout = Layout.of(model, weighted=parts.weighted)
+    parts.pending = _pending(model, layout, store, slice_places, channel_places)
+    parts.waiting = _feedback(f"{model.name}/waiting", store, channel_places)
+    parts.deferred = _feedback(f"{model.name}/deferred", store, channel_places)
+    shape = saved["tally"]
+    room = room_for(model, len(parts.classes))
+    fresh = empty_tally(model, room)
+    if _same_shape(shape, saved, model, fresh, room):
+        tables = {}
+        for table in fresh.tables():
+            stored = store.restore_table(table.name, table.dtype)
+            if stored is not None:
+                tables[table.name] = stored
+        fresh.adopt(tables, shape["edges"])
+        parts.tally = fresh
+        return Engine(model, parts, spool), notes
+    old = _old_tally(model.name, shape, saved, store)
+    renumber = _renumbering(old.series, fresh.series, slice_places)
+    notes += fresh.take_over(old, shape["room"], room, only=frozenset([traffic.NAME]), renumber=renumber)
+    parts.tally = fresh
+    engine = Engine(model, parts, spool)
+    engine.recount()
+    notes.append(
+        "windows older than the predictions still held, and the lifetime window of labelled ones: they start anew"
+    )
+    return engine, notes
+
+
+def _vocabulary(limit: int, texts: list[str]) -> Vocabulary:
+    return Vocabulary(max(limit, len(set(texts)) + 1), texts)
+
+
+def _place(names: tuple[str, ...], name: str) -> int:
+    return names.index(name) if name in names else -1
+
+
+def _same_shape(shape: Mapping[str, Any], saved: Mapping[str, Any], model: Model, fresh: Tally, room: int) -> bool:
+    families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
+    return bool(
+        shape["families"] == families
+        and shape["widths"] == list(fresh.ladder.widths)
+        and shape["block"] == fresh.ladder.block
+        and shape["room"] == room
+        and shape["slice_room"] == fresh.series.room
+        and saved["slices"] == list(model.slices)
+        and saved["silence"] == [channel.no_feedback for channel in model.channels]
+    )
+
+
+def _pending(
+    model: Model, layout: Layout, store: Store, slice_places: list[int], channel_places: list[int]
+) -> Table | None:
+    name = f"{model.name}/pending"
+    unchanged = slice_places == list(range(len(model.slices))) and channel_places == list(range(len(model.channels)))
+    if unchanged:
+        with suppress(TableChanged):  # the common way, without a copy
+            return store.restore_table(name, layout.dtype, model.max_pending + CHUNK)
+    raw = store.restore_raw(name)
+    if raw is None:
+        return None
+    numbers = raw.live_numbers()
+    table = Table(name, layout.dtype, capacity=max(model.max_pending + CHUNK, len(numbers)))
+    fresh = table.allocate(len(numbers))
+    rows = np.zeros(len(numbers), dtype=layout.dtype)
+    for number in range(layout.channels):
+        rows[f"label{number}"] = NONE
+    for number in range(layout.slices):
+        rows[f"slice{number}"] = NONE
+    names = {field: field for field in raw.dtype.names or () if field in (layout.dtype.names or ())}
+    names = {old: new for old, new in names.items() if not old[-1].isdigit()}
+    names.update({f"slice{old}": f"slice{new}" for old, new in enumerate(slice_places) if new >= 0})
+    for old, new in enumerate(channel_places):
+        if new >= 0:
+            names.update({f"{part}{old}": f"{part}{new}" for part in ("label", "number", "low", "high", "propensity")})
+    for was, now in names.items():
+        if was in (raw.dtype.names or ()) and now in (layout.dtype.names or ()):
+            rows[now] = raw.rows[was][numbers]
+    table.rows[fresh] = rows
+    return table
+
+
+def _feedback(name: str, store: Store, channel_places: list[int]) -> Table | None:
+    table = store.restore_table(name, FEEDBACK)
+    if table is None:
+        return None
+    numbers = table.live_numbers()
+    places = np.array([*channel_places, -1], dtype=np.int64)
+    place = places[np.minimum(table.rows["channel"][numbers], len(channel_places))]
+    if (place != table.rows["channel"][numbers]).any():
+        table.rows["channel"][numbers] = np.maximum(place, 0)
+        table.touch(numbers)
+        table.free(numbers[place < 0])
+    return table
+
+
+def _old_tally(name: str, shape: Mapping[str, Any], saved: Mapping[str, Any], store: Store) -> Tally:
+    """The tally as it was saved, good for reading only."""
+    families = [
+        Family(family, columns, lambda rows: [], slice_columns=sliced, schema=schema)
+        for family, columns, sliced, schema in shape["families"]
+    ]
+    widths = tuple(shape["widths"])
+    ladder = Ladder(widths, tuple(0 for _ in widths), tuple(Window(width, width) for width in widths), shape["block"])
+    tally = Tally(name, families, ladder, Series(len(saved["slices"]), shape["slice_room"]))
+    tables = {}
+    for table in tally.tables():
+        stored = store.restore_table(table.name, table.dtype)
+        if stored is not None:
+            tables[table.name] = stored
+    tally.adopt(tables, shape["edges"])
+    return tally
+
+
+def _renumbering(old: Series, new: Series, slice_places: list[int]) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    places = np.array([*slice_places, -1], dtype=np.int64)
+
+    def renumber(series: NDArray[np.int64]) -> NDArray[np.int64]:
+        version, key, value = old.split(series)
+        place = places[key]
+        whole = key < 0
+        sliced = version * new.per_version + 1 + place * new.room + value
+        known = (place >= 0) & (value < new.room)
+        return np.where(whole, version * new.per_version, np.where(known, sliced, -1))
+
+    return renumber

@@ -1,0 +1,313 @@
+"""Runs a pipeline: reads, refreshes, saves and publishes until told to stop.
+
+The main thread reads and refreshes. A saver thread makes each refresh durable and only then publishes it, so what has been served
+survives a crash. HTTP threads serve finished bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tidegauge import __version__
+from tidegauge.config.load import ConfigurationError, load
+from tidegauge.config.settings import Settings
+from tidegauge.pipeline.clock import wall_now
+from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
+from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
+from tidegauge.pipeline.reference import ReferenceScores
+from tidegauge.pipeline.status import page_model
+from tidegauge.publish.cardinality import limit_series
+from tidegauge.publish.page import render_page
+from tidegauge.publish.samples import AnySamples
+from tidegauge.publish.server import Hooks, Publication, Server
+from tidegauge.state.store import Restored, StateError, Store
+
+HEALTHY_REFRESHES = 6
+"""Without a refresh for so many intervals (at least a minute) the exporter is not healthy."""
+HEALTHY_AT_LEAST = 60.0
+RELOAD_PATIENCE = 60.0
+log = logging.getLogger("tidegauge")
+
+
+@dataclass(slots=True)
+class _Saves:
+    """What is known of saving; written by the saver thread, read by it alone."""
+
+    at: int = 0
+    seconds: float = 0.0
+    bytes: int = 0
+    failures: int = 0
+
+
+class Runner:
+    """One exporter process."""
+
+    def __init__(
+        self,
+        config_file: Path,
+        *,
+        state: Path | None = None,
+        listen: str = ":8433",
+        enable_lifecycle: bool = False,
+        on_refresh: Callable[[list[AnySamples]], None] | None = None,
+    ) -> None:
+        """Raises ConfigurationError, StateError, ValueError (address) or OSError (port)."""
+        self._config_file = config_file
+        self._state = state
+        self._settings = load(config_file, state=state)
+        self._references = ReferenceScores()
+        self._references.update(self._settings)
+        self._store, self._pipeline = _open(self._settings)
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._reload_wanted = False
+        self._reload_answers: queue.SimpleQueue[queue.SimpleQueue[tuple[bool, str]]] = queue.SimpleQueue()
+        self._reloaded = True
+        self._ready = False
+        self._saves = _Saves(failures=int(self._pipeline.extra.get("save_failures", 0)))
+        self._saver = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saver")
+        self._saving: Future[None] | None = None
+        self._refreshed = time.monotonic()
+        self._on_refresh = on_refresh
+        self._server = Server(listen, Hooks(self._healthy, self._reload_from_http), enable_lifecycle=enable_lifecycle)
+
+    @property
+    def port(self) -> int:
+        return self._server.port
+
+    def stop(self) -> None:
+        """Ends `run` after a last save; safe to call from a signal handler."""
+        self._stop.set()
+        self._wake.set()
+
+    def request_reload(self) -> None:
+        """Reads the configuration again soon; safe to call from a signal handler."""
+        self._reload_wanted = True
+        self._wake.set()
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(self) -> None:
+        """Works until `stop`."""
+        self._server.start()
+        log.info("serving", extra={"port": self._server.port, "version": __version__})
+        self._publish_first()
+        next_poll = next_refresh = 0.0
+        busy = False
+        try:
+            while not self._stop.is_set():
+                now = time.monotonic()
+                self._answer_reloads()
+                if now >= next_poll:
+                    self._pipeline.poll()
+                    next_poll = now + self._settings.poll_interval / 1000
+                busy = self._pipeline.step()
+                ripe = not self._ready and not busy and self._pipeline.ready
+                if (now >= next_refresh or ripe) and self._saved():
+                    self._refresh()
+                    next_refresh = time.monotonic() + self._settings.refresh_interval / 1000
+                if not busy:
+                    pause = max(0.0, min(next_poll, max(next_refresh, now + 0.01)) - time.monotonic())
+                    self._wake.wait(pause)
+                    self._wake.clear()
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._saving is not None:
+            self._saving.result()
+        self._refresh()
+        if self._saving is not None:
+            self._saving.result()
+        self._saver.shutdown()
+        self._server.stop()
+        self._pipeline.close()
+        self._store.close()
+        log.info("stopped")
+
+    def _saved(self) -> bool:
+        return self._saving is None or self._saving.done()
+
+    def _publish_first(self) -> None:
+        samples = self_samples(self._self_view({}, 0.0, wall_now()))
+        page = render_page(page_model(self._pipeline, [], ready=False, refreshed=None))
+        self._server.publish(Publication(samples, page, ready=False))
+
+    # ---------------------------------------------------------------- refresh, save, publish
+
+    def _refresh(self) -> None:
+        started = time.monotonic()
+        refreshed = wall_now()
+        pipeline = self._pipeline
+        pipeline.advance()
+        views: list[ModelView] = []
+        samples: list[AnySamples] = []
+        series: dict[str, int] = {}
+        for name, engine in pipeline.engines.items():
+            one = view(engine, self._references.scores(name), pipeline.clock)
+            kept, dropped = limit_series(one.samples, engine.model.max_series)
+            counts = pipeline.extra.setdefault("series_dropped", {})
+            counts[name] = counts.get(name, 0) + dropped
+            series[name] = sum(part.series for part in kept)
+            views.append(replace(one, samples=kept))
+            samples += kept
+        samples += lost_samples(pipeline.lost_feedback)
+        if not self._ready and pipeline.ready:
+            self._ready = True
+            log.info("ready")
+        if not self._ready:
+            samples = []
+        page = render_page(page_model(pipeline, views, ready=self._ready, refreshed=refreshed))
+        pipeline.extra["save_failures"] = self._saves.failures
+        capture, spools = pipeline.capture()
+        self._refreshed = time.monotonic()
+        about = self._self_view(series, self._refreshed - started, refreshed)
+
+        def finish() -> None:
+            try:
+                report = pipeline.commit(capture, spools)
+                self._saves.at, self._saves.seconds = wall_now(), report.seconds
+                self._saves.bytes = report.bytes
+            except OSError as error:
+                self._saves.failures += 1
+                log.error("the state could not be saved; what is served is unsaved", extra={"error": str(error)})
+            saves = self._saves
+            state = replace(
+                about,
+                saved=saves.at,
+                save_seconds=saves.seconds,
+                save_bytes=saves.bytes,
+                save_failures=saves.failures,
+            )
+            published = [*self_samples(state), *samples]
+            self._server.publish(Publication(published, page, ready=about.ready))
+            if self._on_refresh is not None:
+                self._on_refresh(published)
+
+        self._saving = self._saver.submit(finish)
+
+    def _self_view(self, series: dict[str, int], seconds: float, refreshed: int) -> SelfView:
+        pipeline = self._pipeline
+        engines = pipeline.engines
+        now = wall_now()
+        sources = []
+        for reader in pipeline.readers:
+            status = reader.files.status()
+            lag = 0.0 if reader.exhausted or not reader.caught_up_at else (now - reader.caught_up_at) / 1000
+            sources.append(
+                SourceView(
+                    reader.source.name,
+                    status.read_bytes_total,
+                    status.lag_bytes,
+                    lag,
+                    status.open_files,
+                    dict(status.events),
+                )
+            )
+        folded: Counter[tuple[str, str]] = Counter()
+        for name, engine in engines.items():
+            folded[name, "version"] = engine.versions.folded
+            folded[name, "class"] = engine.classes.folded
+            folded[name, "slice"] = sum(vocabulary.folded for vocabulary in engine.slices)
+        return SelfView(
+            ready=self._ready,
+            clock=pipeline.clock,
+            reloaded=self._reloaded,
+            records=dict(pipeline.records),
+            sources=sources,
+            pending={name: engine.join.table.live for name, engine in engines.items()},
+            waiting={name: len(engine.join.waiting) for name, engine in engines.items()},
+            sampling={name: 2.0**-engine.join.exponent for name, engine in engines.items()},
+            folded=folded,
+            series=series,
+            dropped=dict(pipeline.extra.get("series_dropped", {})),
+            refreshed=refreshed,
+            refresh_seconds=seconds,
+            saved=self._saves.at,
+            save_seconds=self._saves.seconds,
+            save_bytes=self._saves.bytes,
+            save_failures=self._saves.failures,
+        )
+
+    def _healthy(self) -> bool:
+        patience = max(HEALTHY_AT_LEAST, HEALTHY_REFRESHES * self._settings.refresh_interval / 1000)
+        return time.monotonic() - self._refreshed < patience
+
+    # ---------------------------------------------------------------- reload
+
+    def _reload_from_http(self) -> tuple[bool, str]:
+        answer: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
+        self._reload_answers.put(answer)
+        self._wake.set()
+        try:
+            return answer.get(timeout=RELOAD_PATIENCE)
+        except queue.Empty:
+            return False, "the reload has not finished yet"
+
+    def _answer_reloads(self) -> None:
+        waiting: list[queue.SimpleQueue[tuple[bool, str]]] = []
+        while not self._reload_answers.empty():
+            waiting.append(self._reload_answers.get())
+        if not waiting and not self._reload_wanted:
+            return
+        self._reload_wanted = False
+        outcome = self._reload()
+        for answer in waiting:
+            answer.put(outcome)
+
+    def _reload(self) -> tuple[bool, str]:
+        try:
+            settings = load(self._config_file, state=self._state)
+            if settings.state != self._settings.state:
+                raise ValueError("the state directory cannot change while running; restart for that")
+            self._references.update(settings)
+        except (ConfigurationError, OSError, ValueError) as error:
+            self._reloaded = False
+            for line in str(error).splitlines():
+                log.error("the configuration was not reloaded", extra={"problem": line})
+            return False, str(error)
+        if self._saving is not None:
+            self._saving.result()
+        try:
+            capture, spools = self._pipeline.capture()
+            self._pipeline.commit(capture, spools)
+        except OSError as error:
+            self._reloaded = False
+            log.error("the configuration was not reloaded: the state cannot be saved", extra={"error": str(error)})
+            return False, f"the state cannot be saved, and a reload goes by way of it: {error}"
+        self._pipeline.close()
+        self._store.close()
+        try:
+            self._store, self._pipeline = _open(settings)
+        except (StateError, OSError, ValueError) as error:
+            self._store, self._pipeline = _open(self._settings)
+            self._reloaded = False
+            log.error("the configuration was not reloaded", extra={"error": str(error)})
+            return False, str(error)
+        self._settings = settings
+        self._reloaded = True
+        notes = self._pipeline.notes
+        log.info("configuration reloaded", extra={"dropped": len(notes)})
+        return True, "\n".join(["reloaded", *notes])
+
+
+def _open(settings: Settings) -> tuple[Store, Pipeline]:
+    """The saved state at work under a configuration. Raises StateError or OSError, holding nothing open."""
+    store = Store.open(settings.state, schema=SCHEMA)
+    try:
+        restored: Restored | None = store.load()
+        pipeline = Pipeline(settings, store, restored)
+    except BaseException:
+        store.close()
+        raise
+    for note in pipeline.notes:
+        log.warning("state", extra={"note": note})
+    return store, pipeline

@@ -1,0 +1,115 @@
+"""Feedback that names no model while several are configured: it goes to the model that knows its prediction.
+
+Until some model does, it waits here, with its texts under codes of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.decode.columns import Categorical, FeedbackColumns
+from tidegauge.join.feedback import FEEDBACK, Waiting
+from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.state.table import Table
+
+TABLE = "unrouted/waiting"
+MOST = 1_000_000
+"""Records that may wait; then the hash sample of predictions starts for them too."""
+NO_LABEL = 65_535
+
+
+class Unrouted:
+    """The waiting room between the models."""
+
+    def __init__(self, table: Table | None = None, saved: dict[str, Any] | None = None) -> None:
+        saved = saved or {"labels": [], "channels": [], "sequence": 0, "exponent": 0}
+        self.waiting = Waiting(table or Table(TABLE, FEEDBACK))
+        self.labels = Vocabulary(NO_LABEL - 1, saved["labels"])
+        self.channels = Vocabulary(250, saved["channels"])
+        self.sequence = int(saved["sequence"])
+        self.exponent = int(saved["exponent"])
+
+    def save(self) -> dict[str, Any]:
+        return {
+            "labels": self.labels.texts,
+            "channels": self.channels.texts,
+            "sequence": self.sequence,
+            "exponent": self.exponent,
+        }
+
+    def keep(self, columns: FeedbackColumns, clock: int) -> int:
+        """Waits with records that no model knows yet; returns how many the cap shut out."""
+        records = np.zeros(len(columns.key), dtype=FEEDBACK)
+        records["key"], records["time"], records["number"] = columns.key, columns.time, columns.value
+        records["since"] = np.minimum(columns.time, clock)
+        records["propensity"], records["retract"] = columns.propensity, columns.retract
+        records["sequence"] = np.arange(self.sequence, self.sequence + len(records), dtype=np.uint64)
+        self.sequence += len(records)
+        records["label"] = self._coded(self.labels, columns.label)
+        records["channel"] = self._coded(self.channels, columns.channel)
+        shut_out = 0
+        if self.exponent:
+            inside = (records["key"] & np.uint64((1 << self.exponent) - 1)) == 0
+            shut_out = int((~inside).sum())
+            records = records[inside]
+        self.waiting.add(records)
+        while len(self.waiting) > MOST:
+            self.exponent += 1
+            shut_out += len(self.waiting.thin((1 << self.exponent) - 1))
+        return shut_out
+
+    @staticmethod
+    def _coded(vocabulary: Vocabulary, column: Categorical) -> NDArray[np.uint16]:
+        table = np.array([*(vocabulary.code(text) for text in column.values), NO_LABEL], dtype=np.uint16)
+        return table[column.codes] if len(table) > 1 else np.full(len(column.codes), NO_LABEL, dtype=np.uint16)
+
+    def claim(self, model: str, channels: Iterable[str], keys: NDArray[np.uint64]) -> FeedbackColumns | None:
+        """What waited for these predictions of a model, in order of arrival; None if nothing did."""
+        if not len(self.waiting):
+            return None
+        taken = self.waiting.take(keys)
+        known = np.array([text in set(channels) for text in self.channels.texts], dtype=np.bool_)
+        fitting = known[taken["channel"]] if len(taken) else np.zeros(0, dtype=np.bool_)
+        if not fitting.all():
+            self.waiting.add(taken[~fitting])
+            taken = taken[fitting]
+        if not len(taken):
+            return None
+        label = taken["label"].astype(np.int32)
+        label[label == NO_LABEL] = -1
+        return FeedbackColumns(
+            model=model,
+            key=taken["key"].copy(),
+            time=taken["time"].copy(),
+            channel=Categorical(taken["channel"].astype(np.int32), list(self.channels.texts)),
+            label=Categorical(label, list(self.labels.texts)),
+            value=taken["number"].copy(),
+            retract=taken["retract"] != 0,
+            propensity=taken["propensity"].copy(),
+            offset=np.zeros(len(taken), dtype=np.int64),
+            signals=0,
+        )
+
+    def expire(self, before: int) -> int:
+        """Gives up records that waited since before this time (ms); returns how many."""
+        return len(self.waiting.expire(before))
+
+
+def select(columns: FeedbackColumns, model: str | None, index: NDArray[np.int64]) -> FeedbackColumns:
+    """Some rows of a batch, as another model's."""
+    return FeedbackColumns(
+        model=model,
+        key=columns.key[index],
+        time=columns.time[index],
+        channel=Categorical(columns.channel.codes[index], columns.channel.values),
+        label=Categorical(columns.label.codes[index], columns.label.values),
+        value=columns.value[index],
+        retract=columns.retract[index],
+        propensity=columns.propensity[index],
+        offset=columns.offset[index],
+        signals=0,
+    )

@@ -1,0 +1,346 @@
+"""Every metric family that the exporter publishes, with its type, labels and meaning.
+
+Pure data and the only place where names, labels and help texts are written; the metric reference is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tidegauge.publish.samples import Family
+
+_VERSION = ("model", "version")
+_CHANNEL = (*_VERSION, "channel")
+_WINDOW = (*_CHANNEL, "window")
+_QUALITY = (*_CHANNEL, "metric", "window")
+_CLASS = (*_CHANNEL, "class", "metric", "window")
+_SLICE = (*_CHANNEL, "slice_key", "slice_value", "metric", "window")
+_CALIBRATION = (*_WINDOW, "bin")
+
+_PER_REPLICA = "Per replica: do not average or add over exporters"
+_SUMMABLE = "Exporters add up"
+
+
+def _gauge(name: str, help: str, *labels: str) -> Family:
+    return Family(name, "gauge", help, labels)
+
+
+def _counter(name: str, help: str, *labels: str) -> Family:
+    return Family(name, "counter", help, labels)
+
+
+def _histogram(name: str, help: str, *labels: str) -> Family:
+    return Family(name, "histogram", help, labels)
+
+
+# --- models and their traffic -----------------------------------------------------------------------------------------
+
+MODEL_INFO = _gauge("model_info", "Always 1; what is configured for the model.", "model", "task", "owner")
+MODEL_VERSION_INFO = _gauge(
+    "model_version_info",
+    'Always 1; the version that this one is compared with at its release ("" where there is none).',
+    *_VERSION,
+    "baseline_version",
+)
+MODEL_VERSION_FIRST_PREDICTION_TIMESTAMP_SECONDS = _gauge(
+    "model_version_first_prediction_timestamp_seconds",
+    "Earliest prediction time seen of the version, in seconds since the epoch.",
+    *_VERSION,
+)
+MODEL_VERSION_LAST_PREDICTION_TIMESTAMP_SECONDS = _gauge(
+    "model_version_last_prediction_timestamp_seconds",
+    "Latest prediction time seen of the version, in seconds since the epoch.",
+    *_VERSION,
+)
+MODEL_PREDICTIONS_TOTAL = _counter(
+    "model_predictions_total",
+    "Predictions read, failed ones included; a record counts as often as its count field says.",
+    *_VERSION,
+    "role",
+)
+MODEL_PREDICTION_ERRORS_TOTAL = _counter(
+    "model_prediction_errors_total", "Predictions read that gave no answer but an error.", *_VERSION, "role"
+)
+MODEL_PREDICTION_LATENCY_SECONDS = _histogram(
+    "model_prediction_latency_seconds",
+    "How long predictions took, of those whose record says so.",
+    *_VERSION,
+    "role",
+)
+
+# --- feedback ---------------------------------------------------------------------------------------------------------
+
+MODEL_FEEDBACK_RECEIVED_TOTAL = _counter(
+    "model_feedback_received_total",
+    "Feedback records read, whatever became of them.",
+    "model",
+    "channel",
+)
+MODEL_FEEDBACK_TOTAL = _counter(
+    "model_feedback_total",
+    "Feedback records by what finally became of them: joined (gave a prediction its label), replaced (a newer label "
+    "took its place), duplicate, superseded (older than the label held), retracted, orphaned (no prediction until the "
+    "horizon), late (after its prediction's block was sealed; it reaches the windows but not the counters), sampled_out (its prediction is outside the hash sample).",
+    *_CHANNEL,
+    "result",
+)
+MODEL_FEEDBACK_DELAY_SECONDS = _histogram(
+    "model_feedback_delay_seconds",
+    "Time from a prediction to its feedback, by their own timestamps.",
+    *_CHANNEL,
+)
+MODEL_WINDOW_PREDICTIONS = _gauge(
+    "model_window_predictions",
+    f"Predictions in the window that ends now, mature or not. {_SUMMABLE}.",
+    *_WINDOW,
+)
+MODEL_WINDOW_MATURE_PREDICTIONS = _gauge(
+    "model_window_mature_predictions",
+    f"Predictions in the window that ends one maturity ago: those a score is about. {_SUMMABLE}.",
+    *_WINDOW,
+)
+MODEL_WINDOW_LABELED_PREDICTIONS = _gauge(
+    "model_window_labeled_predictions",
+    f"Mature predictions of the window that have a label of the channel. {_SUMMABLE}.",
+    *_WINDOW,
+)
+MODEL_FEEDBACK_COVERAGE_RATIO = _gauge(
+    "model_feedback_coverage_ratio",
+    "Labeled predictions of the window over mature predictions. Over several exporters, divide the sums of "
+    "model_window_labeled_predictions and model_window_mature_predictions instead.",
+    *_WINDOW,
+)
+
+# --- quality ----------------------------------------------------------------------------------------------------------
+
+MODEL_OUTCOMES_TOTAL = _counter(
+    "model_outcomes_total",
+    "Labeled predictions of sealed blocks, by whether the answer was right. Final: later feedback does not change it.",
+    *_CHANNEL,
+    "result",
+)
+MODEL_CONFUSION_TOTAL = _counter(
+    "model_confusion_total",
+    "Labeled predictions of sealed blocks, by actual and predicted class. Final: later feedback does not change it.",
+    *_CHANNEL,
+    "actual",
+    "predicted",
+)
+MODEL_QUALITY_SCORE = _gauge(
+    "model_quality_score",
+    f"Quality of the mature, labeled predictions of the window, in the metric's own units. {_PER_REPLICA}; where there "
+    "is a numerator and a denominator, add those and divide.",
+    *_QUALITY,
+)
+MODEL_QUALITY_SCORE_LOWER = _gauge(
+    "model_quality_score_lower",
+    f"Lower end of the pointwise 95 % interval of model_quality_score. {_PER_REPLICA}.",
+    *_QUALITY,
+)
+MODEL_QUALITY_SCORE_UPPER = _gauge(
+    "model_quality_score_upper",
+    f"Upper end of the pointwise 95 % interval of model_quality_score. {_PER_REPLICA}.",
+    *_QUALITY,
+)
+MODEL_QUALITY_NUMERATOR = _gauge(
+    "model_quality_numerator",
+    f"Weighted sum above the line of a score that is a ratio of two sums. {_SUMMABLE}.",
+    *_QUALITY,
+)
+MODEL_QUALITY_DENOMINATOR = _gauge(
+    "model_quality_denominator",
+    f"Weighted sum below the line of a score that is a ratio of two sums. {_SUMMABLE}.",
+    *_QUALITY,
+)
+MODEL_QUALITY_SAMPLES = _gauge(
+    "model_quality_samples",
+    "Effective number of samples behind a score: (sum of weights) squared over sum of squared weights. "
+    f"{_PER_REPLICA}.",
+    *_QUALITY,
+)
+MODEL_QUALITY_STATE = _gauge(
+    "model_quality_state",
+    "1 for the state that the score is in, 0 for the others: ok, immature, no_feedback, insufficient_samples, "
+    "unsupported.",
+    *_QUALITY,
+    "state",
+)
+MODEL_QUALITY_OBJECTIVE = _gauge(
+    "model_quality_objective",
+    "What is configured that the score should be: at least this, or at most this.",
+    *_CHANNEL,
+    "metric",
+    "direction",
+)
+MODEL_QUALITY_BASELINE_SCORE = _gauge(
+    "model_quality_baseline_score",
+    "What the score would be for the best constant answer on the same labels (constant), or what it is on the "
+    f"reference data (reference). {_PER_REPLICA}.",
+    *_QUALITY,
+    "baseline",
+)
+
+# --- quality by class and by slice ------------------------------------------------------------------------------------
+
+MODEL_CLASS_QUALITY_SCORE = _gauge(
+    "model_class_quality_score",
+    f"As model_quality_score, of one class against all others. {_PER_REPLICA}.",
+    *_CLASS,
+)
+MODEL_CLASS_QUALITY_SCORE_LOWER = _gauge(
+    "model_class_quality_score_lower",
+    f"Lower end of the pointwise 95 % interval of model_class_quality_score. {_PER_REPLICA}.",
+    *_CLASS,
+)
+MODEL_CLASS_QUALITY_SCORE_UPPER = _gauge(
+    "model_class_quality_score_upper",
+    f"Upper end of the pointwise 95 % interval of model_class_quality_score. {_PER_REPLICA}.",
+    *_CLASS,
+)
+MODEL_CLASS_QUALITY_NUMERATOR = _gauge(
+    "model_class_quality_numerator", f"As model_quality_numerator, of one class. {_SUMMABLE}.", *_CLASS
+)
+MODEL_CLASS_QUALITY_DENOMINATOR = _gauge(
+    "model_class_quality_denominator", f"As model_quality_denominator, of one class. {_SUMMABLE}.", *_CLASS
+)
+MODEL_CLASS_QUALITY_SAMPLES = _gauge(
+    "model_class_quality_samples", f"As model_quality_samples, of one class. {_PER_REPLICA}.", *_CLASS
+)
+MODEL_CLASS_QUALITY_STATE = _gauge(
+    "model_class_quality_state", "As model_quality_state, of one class.", *_CLASS, "state"
+)
+MODEL_SLICE_QUALITY_SCORE = _gauge(
+    "model_slice_quality_score",
+    f'As model_quality_score, of one slice; values beyond the cap fold into "other". {_PER_REPLICA}.',
+    *_SLICE,
+)
+MODEL_SLICE_QUALITY_SCORE_LOWER = _gauge(
+    "model_slice_quality_score_lower",
+    f"Lower end of the pointwise 95 % interval of model_slice_quality_score. {_PER_REPLICA}.",
+    *_SLICE,
+)
+MODEL_SLICE_QUALITY_SCORE_UPPER = _gauge(
+    "model_slice_quality_score_upper",
+    f"Upper end of the pointwise 95 % interval of model_slice_quality_score. {_PER_REPLICA}.",
+    *_SLICE,
+)
+MODEL_SLICE_QUALITY_NUMERATOR = _gauge(
+    "model_slice_quality_numerator", f"As model_quality_numerator, of one slice. {_SUMMABLE}.", *_SLICE
+)
+MODEL_SLICE_QUALITY_DENOMINATOR = _gauge(
+    "model_slice_quality_denominator", f"As model_quality_denominator, of one slice. {_SUMMABLE}.", *_SLICE
+)
+MODEL_SLICE_QUALITY_SAMPLES = _gauge(
+    "model_slice_quality_samples", f"As model_quality_samples, of one slice. {_PER_REPLICA}.", *_SLICE
+)
+MODEL_SLICE_QUALITY_STATE = _gauge(
+    "model_slice_quality_state", "As model_quality_state, of one slice.", *_SLICE, "state"
+)
+
+# --- the sums behind the scores ---------------------------------------------------------------------------------------
+
+MODEL_WINDOW_CONFUSION = _gauge(
+    "model_window_confusion",
+    f"Weighted mature, labeled predictions of the window, by actual and predicted class. {_SUMMABLE}.",
+    *_WINDOW,
+    "actual",
+    "predicted",
+)
+MODEL_CALIBRATION_BIN_PREDICTIONS = _gauge(
+    "model_calibration_bin_predictions",
+    "Weighted mature, labeled predictions of the window whose score lies in the bin; bin is its upper edge. "
+    f"{_SUMMABLE}.",
+    *_CALIBRATION,
+)
+MODEL_CALIBRATION_BIN_EXPECTED = _gauge(
+    "model_calibration_bin_expected",
+    f"Weighted sum of the scores in the bin: how many positives (multiclass: right answers) they promise. {_SUMMABLE}.",
+    *_CALIBRATION,
+)
+MODEL_CALIBRATION_BIN_OBSERVED = _gauge(
+    "model_calibration_bin_observed",
+    f"Weighted positives (multiclass: right answers) that came true in the bin. {_SUMMABLE}.",
+    *_CALIBRATION,
+)
+
+# --- the exporter itself ----------------------------------------------------------------------------------------------
+
+TIDEGAUGE_BUILD_INFO = _gauge(
+    "tidegauge_build_info", "Always 1; the running exporter and its Python.", "version", "python_version"
+)
+TIDEGAUGE_READY = _gauge(
+    "tidegauge_ready",
+    "1 once every file has been read to the size it had at start; until then only tidegauge_* families are served.",
+)
+TIDEGAUGE_CLOCK_TIMESTAMP_SECONDS = _gauge(
+    "tidegauge_clock_timestamp_seconds",
+    "The clock that windows end by, in seconds since the epoch: of the wall, or the highest timestamp of the logs.",
+)
+TIDEGAUGE_CONFIG_LAST_RELOAD_SUCCESSFUL = _gauge(
+    "tidegauge_config_last_reload_successful", "1 if the configuration file was accepted when last read, else 0."
+)
+TIDEGAUGE_RECORDS_TOTAL = _counter(
+    "tidegauge_records_total",
+    "Records read, by kind (predictions, feedback) and result (accepted, or why it was refused).",
+    "kind",
+    "result",
+)
+TIDEGAUGE_READ_BYTES_TOTAL = _counter("tidegauge_read_bytes_total", "Bytes read of the source's logs.", "source")
+TIDEGAUGE_LAG_BYTES = _gauge("tidegauge_lag_bytes", "Bytes of the source's logs that wait to be read.", "source")
+TIDEGAUGE_LAG_SECONDS = _gauge(
+    "tidegauge_lag_seconds",
+    "Seconds since the source's logs were last read to their end; 0 when nothing waits.",
+    "source",
+)
+TIDEGAUGE_SOURCE_EVENTS_TOTAL = _counter(
+    "tidegauge_source_events_total",
+    "What happened to the source's files: rotations, truncations, losses, errors; see the table of cases in the docs.",
+    "source",
+    "event",
+)
+TIDEGAUGE_OPEN_FILES = _gauge("tidegauge_open_files", "Log files that are held open.")
+TIDEGAUGE_PENDING_PREDICTIONS = _gauge(
+    "tidegauge_pending_predictions", "Predictions held until their horizon, with or without feedback yet.", "model"
+)
+TIDEGAUGE_WAITING_FEEDBACK = _gauge(
+    "tidegauge_waiting_feedback", "Feedback held whose prediction has not come yet.", "model"
+)
+TIDEGAUGE_JOIN_SAMPLING_RATIO = _gauge(
+    "tidegauge_join_sampling_ratio",
+    "Share of prediction ids that are held for feedback: 1, or less once the cap on pending predictions was reached.",
+    "model",
+)
+TIDEGAUGE_CARDINALITY_FOLDED_TOTAL = _counter(
+    "tidegauge_cardinality_folded_total",
+    'Records whose model, version, class or slice value went into "other" because its cap was reached.',
+    "model",
+    "kind",
+)
+TIDEGAUGE_SERIES = _gauge("tidegauge_series", "Series published about the model.", "model")
+TIDEGAUGE_SERIES_DROPPED_TOTAL = _counter(
+    "tidegauge_series_dropped_total",
+    "Series left out because the model's cap was reached, added up over refreshes.",
+    "model",
+)
+TIDEGAUGE_LAST_REFRESH_TIMESTAMP_SECONDS = _gauge(
+    "tidegauge_last_refresh_timestamp_seconds",
+    "When the values on this page were computed, by the wall clock; they stay the same until the next refresh.",
+)
+TIDEGAUGE_REFRESH_DURATION_SECONDS = _gauge(
+    "tidegauge_refresh_duration_seconds", "How long the last refresh took to compute, without saving."
+)
+TIDEGAUGE_SNAPSHOT_TIMESTAMP_SECONDS = _gauge(
+    "tidegauge_snapshot_timestamp_seconds", "When the state was last saved, by the wall clock."
+)
+TIDEGAUGE_SNAPSHOT_DURATION_SECONDS = _gauge(
+    "tidegauge_snapshot_duration_seconds", "How long the last saving of the state took."
+)
+TIDEGAUGE_SNAPSHOT_BYTES = _gauge("tidegauge_snapshot_bytes", "Bytes that the last saving of the state wrote.")
+TIDEGAUGE_SNAPSHOT_FAILURES_TOTAL = _counter(
+    "tidegauge_snapshot_failures_total", "Savings of the state that failed; values are then served unsaved."
+)
+
+FAMILIES: tuple[Family, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Family))
+"""All of them, in the order above: the exporter's page and the caps on series go by it."""
+
+NAMED: Mapping[str, Family] = {family.name: family for family in FAMILIES}

@@ -1,0 +1,16 @@
+"""The families of counts that are kept. A new one is a file here and a line in FAMILIES."""
+
+from __future__ import annotations
+
+from tidegauge.tally.families import classes, confusion, feedback, losses, regression, scores, traffic
+from tidegauge.tally.family import Binder
+
+FAMILIES: tuple[Binder, ...] = (
+    traffic.bind,
+    feedback.bind,
+    confusion.bind,
+    losses.bind,
+    scores.bind,
+    classes.bind,
+    regression.bind,
+)

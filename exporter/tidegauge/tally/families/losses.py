@@ -1,0 +1,90 @@
+"""Losses of probabilities: Brier and logarithmic, with what their intervals need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.config.settings import Model
+from tidegauge.join.rows import Rows
+from tidegauge.tally.families.confusion import SCORED_KINDS
+from tidegauge.tally.family import Contribution, Family, one, real
+from tidegauge.tally.fixed import UNIT
+from tidegauge.tally.weights import WEIGHT, heavy
+
+LOSSES = ("brier", "log_loss")
+CLIP = 1e-15
+"""A probability of exactly 0 or 1 that is wrong would cost infinitely much; scikit-learn clips in the same spirit."""
+PLAIN_COLUMNS = 1 + 2 * len(LOSSES) * UNIT.limbs
+"""Rows; then, loss by loss, the sums of l and of l**2."""
+WEIGHTED_TERMS = 2 + 3 * len(LOSSES)
+"""Excess of w and of w**2; then, loss by loss, of w*l, w**2*l and w**2*l**2."""
+
+
+def name(channel: str) -> str:
+    return f"losses/{channel}"
+
+
+def weighted_name(channel: str) -> str:
+    return f"losses-weights/{channel}"
+
+
+def bind(model: Model, classes: int) -> Iterable[Family]:
+    """For each scored channel of a classifier."""
+    if model.task == "regression":
+        return
+    for number, channel in enumerate(model.channels):
+        if channel.kind not in SCORED_KINDS:
+            continue
+
+        def contribution(rows: Rows, number: int = number) -> list[Contribution]:
+            scored, losses = row_losses(rows, number)
+            count = rows.counts()[scored]
+            contributions = [one(scored, 0, count)]
+            column = 1
+            for loss in losses:
+                for power in (loss, loss * loss):
+                    contributions += real(scored, column, power * count, UNIT)
+                    column += UNIT.limbs
+            return contributions
+
+        def weights(rows: Rows, number: int = number) -> list[Contribution]:
+            scored, losses = row_losses(rows, number)
+            some, over, over2 = heavy(rows, number, scored)
+            if not len(some):
+                return []
+            terms = [over, over2]
+            for loss in losses:
+                l_ = loss[some]
+                terms += [over * l_, over2 * l_, over2 * l_ * l_]
+            contributions = []
+            for position, term in enumerate(terms):
+                contributions += real(scored[some], position * WEIGHT.limbs, term, WEIGHT)
+            return contributions
+
+        yield Family(name(channel.name), PLAIN_COLUMNS, contribution, channels=(number,))
+        columns = WEIGHTED_TERMS * WEIGHT.limbs
+        yield Family(weighted_name(channel.name), columns, weights, channels=(number,))
+
+
+def row_losses(rows: Rows, channel: int) -> tuple[NDArray[np.int64], tuple[NDArray[np.float64], ...]]:
+    """Rows with a label and a usable probability, and their losses.
+
+    Binary: (p - y)**2 and -log of the probability of what happened. Multiclass: the sum over classes of (p_k - y_k)**2 and -log
+    of the probability of the class that happened; probabilities are taken as logged.
+    """
+    label = rows.labels[channel]
+    if rows.vectors is None:
+        scored = np.flatnonzero(label.answered & (rows.score >= 0) & (rows.score <= 1))
+        score = rows.score[scored]
+        happened = np.where(label.code[scored] == 1, score, 1.0 - score)
+        return scored, ((1.0 - happened) ** 2, -np.log(np.maximum(happened, CLIP)))
+    probability = rows.vectors.probability
+    scored = np.flatnonzero(label.answered & rows.vectors.given)
+    code = label.code[scored].astype(np.int64)
+    known = code < probability.shape[1]
+    happened = np.where(known, probability[scored, np.minimum(code, probability.shape[1] - 1)], 0.0)
+    brier = (probability[scored] ** 2).sum(axis=1) - 2.0 * happened + 1.0
+    return scored, (brier, -np.log(np.maximum(happened, CLIP)))

@@ -1,0 +1,433 @@
+"""Keeps one model's sums: a cell for each series and pane, in each cell the counts of every family that has any.
+
+Additions are integer, so their order never matters. Panes move to coarser widths as they age, and end in one cell a series that
+holds everything older.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.join.rows import NONE, Rows
+from tidegauge.state.table import Table
+from tidegauge.tally.family import Contribution, Family
+from tidegauge.tally.panes import FOREVER, Ladder
+
+NO_SERIES = -1
+EXACT = float(1 << 53)
+"""Below this, float64 holds every integer, so numpy's fast weighted bincount is exact."""
+
+
+class Series:
+    """Numbers of series: a version as a whole, or one value of one slice of it."""
+
+    def __init__(self, slices: int, room: int) -> None:
+        self.slices = slices
+        self.room = room  # codes a slice may have
+        self.per_version = 1 + slices * room
+
+    def number(self, version: int, key: int | None = None, value: int = 0) -> int:
+        return version * self.per_version + (0 if key is None else 1 + key * self.room + value)
+
+    def split(self, series: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(version, slice key or -1 for the whole version, slice value) of series numbers."""
+        version, rest = np.divmod(series, self.per_version)
+        key, value = np.divmod(rest - 1, self.room)
+        whole = rest == 0
+        return version, np.where(whole, -1, key), np.where(whole, 0, value)
+
+    def of_rows(self, rows: Rows) -> list[NDArray[np.int64]]:
+        """Series of each row: the version's, then one for each slice key (NO_SERIES where the row has no value)."""
+        whole = rows.version.astype(np.int64) * self.per_version
+        series = [whole]
+        for key, code in enumerate(rows.slices):
+            value = code.astype(np.int64)
+            series.append(np.where(code == NONE, NO_SERIES, whole + 1 + key * self.room + value))
+        return series
+
+
+class Tally:
+    """The sums of one model."""
+
+    def __init__(self, name: str, families: Sequence[Family], ladder: Ladder, series: Series) -> None:
+        self.name = name
+        self.families = tuple(families)
+        self.names = frozenset(family.name for family in self.families)
+        self.ladder = ladder
+        self.series = series
+        self.edges: tuple[int, ...] = tuple(FOREVER for _ in ladder.widths)
+        self.cells = Table(f"{name}/cells", self._cell_dtype())
+        self._counts = [
+            (_counts_table(f"{name}/{f.name}", f.columns), _counts_table(f"{name}/{f.name}/slices", f.sliced))
+            for f in self.families
+        ]
+        self._directory: dict[tuple[int, int], int] = {}
+
+    def _cell_dtype(self) -> np.dtype[np.void]:
+        # `counts` holds, for each family, the row of its table plus one; 0: this cell has none.
+        return np.dtype([("pane", "<i8"), ("series", "<u4"), ("level", "u1"), ("counts", "<u4", (len(self.families),))])
+
+    # ---------------------------------------------------------------- adding
+
+    def add(self, rows: Rows, sign: int, channels: Iterable[int] | None) -> None:
+        """Adds (sign 1) or takes away (sign -1) what rows contribute to the families that read these channels.
+
+        channels None: to the families that read none, which count predictions as they arrive.
+        """
+        if not len(rows):
+            return
+        wanted = None if channels is None else set(channels)
+        chosen = [
+            number
+            for number, family in enumerate(self.families)
+            if (not family.channels if wanted is None else wanted.intersection(family.channels))
+        ]
+        if not chosen:
+            return
+        pane, level = self.ladder.place(rows.time, self.edges)
+        # Panes lie close together in units of the finest width, which keeps the grouping linear.
+        _, pane_number = _distinct(pane // self.ladder.widths[0])
+        places = [self._places(series, pane, pane_number, level) for series in self.series.of_rows(rows)]
+        for number in chosen:
+            family = self.families[number]
+            contributions = family.contribution(rows)
+            self._accumulate(number, contributions, places[:1], sliced=False, sign=sign)
+            if family.sliced and len(places) > 1:
+                if family.slice_contribution is not None:
+                    contributions = family.slice_contribution(rows)
+                self._accumulate(number, contributions, places[1:], sliced=True, sign=sign)
+
+    def _places(
+        self,
+        series: NDArray[np.int64],
+        pane: NDArray[np.int64],
+        pane_number: NDArray[np.int64],
+        level: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(cell of each distinct place, position in that array of each row; -1 where the row has no such series)."""
+        cell = np.zeros(0, dtype=np.int64)
+        local = np.full(len(series), -1, dtype=np.int64)
+        have = np.flatnonzero(series >= 0)
+        if not len(have):
+            return cell, local
+        groups, group = _distinct(pane_number[have] * (int(series.max()) + 1) + series[have])
+        first = np.empty(len(groups), dtype=np.int64)
+        first[group[::-1]] = have[::-1]
+        cell = self._cells_at(series[first], pane[first], level[first])
+        local[have] = group
+        return cell, local
+
+    def _cells_at(
+        self, series: NDArray[np.int64], pane: NDArray[np.int64], level: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Cells of distinct (series, pane) places; new ones where there are none."""
+        places = list(zip(series.tolist(), pane.tolist(), strict=True))
+        found = np.array([self._directory.get(place, -1) for place in places], dtype=np.int64)
+        missing = np.flatnonzero(found < 0)
+        if len(missing):
+            numbers = self.cells.allocate(len(missing))
+            self.cells.rows["pane"][numbers] = pane[missing]
+            self.cells.rows["series"][numbers] = series[missing]
+            self.cells.rows["level"][numbers] = level[missing]
+            found[missing] = numbers
+            for position, number in zip(missing.tolist(), numbers.tolist(), strict=True):
+                self._directory[places[position]] = number
+        return found
+
+    def _accumulate(
+        self,
+        number: int,
+        contributions: list[Contribution],
+        places: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
+        *,
+        sliced: bool,
+        sign: int,
+    ) -> None:
+        columns = self.families[number].sliced if sliced else self.families[number].columns
+        flat_parts, amount_parts = [], []
+        for cell, local in places:
+            for contribution in contributions:
+                where = local[contribution.row]
+                inside = where >= 0
+                if inside.all():
+                    flat_parts.append(where * columns + contribution.column)
+                    amount_parts.append(contribution.amount)
+                else:
+                    flat_parts.append(where[inside] * columns + contribution.column[inside])
+                    amount_parts.append(contribution.amount[inside])
+            if not flat_parts:
+                continue
+            flat, amount = np.concatenate(flat_parts), np.concatenate(amount_parts)
+            flat_parts, amount_parts = [], []
+            if len(flat):
+                self._merge(number, cell, flat, amount * sign, columns, sliced=sliced)
+
+    def _merge(
+        self,
+        number: int,
+        cell: NDArray[np.int64],
+        flat: NDArray[np.int64],
+        amount: NDArray[np.int64],
+        columns: int,
+        *,
+        sliced: bool,
+    ) -> None:
+        """Adds amounts at (position in `cell`) * columns + column."""
+        used, position = _distinct(flat // columns)
+        size = len(used) * columns
+        spot = position * columns + flat % columns
+        if float(np.abs(amount).max()) * len(amount) < EXACT:
+            sums = np.bincount(spot, weights=amount, minlength=size).astype(np.int64)
+        else:
+            sums = np.zeros(size, dtype=np.int64)
+            np.add.at(sums, spot, amount)
+        self._add_counts(number, cell[used], sums.reshape(len(used), columns), sliced=sliced)
+
+    def _add_counts(self, number: int, cell: NDArray[np.int64], sums: NDArray[np.int64], *, sliced: bool) -> None:
+        """Adds whole count vectors to distinct cells."""
+        table = self._counts[number][sliced]
+        row = self.cells.rows["counts"][cell, number].astype(np.int64) - 1
+        missing = np.flatnonzero(row < 0)
+        if len(missing):
+            row[missing] = table.allocate(len(missing))
+            self.cells.rows["counts"][cell[missing], number] = row[missing] + 1
+            self.cells.touch(cell[missing])
+        table.rows["counts"][row] += sums
+        table.touch(row)
+
+    # ---------------------------------------------------------------- reading
+
+    def window(self, family: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(series, sums) of the whole versions over panes that start in [start, end); sums have shape (series, columns)."""
+        return self._sum(family, start, end, sliced=False)
+
+    def window_slices(self, family: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The same for slices."""
+        return self._sum(family, start, end, sliced=True)
+
+    def _sum(self, name: str, start: int, end: int, *, sliced: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        number = self._family(name)
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        row = cells["counts"][:, number].astype(np.int64) - 1
+        wanted = (row >= 0) & (cells["pane"] >= start) & (cells["pane"] < end)
+        wanted &= (cells["series"] % self.series.per_version != 0) == sliced
+        series, row = cells["series"][wanted].astype(np.int64), row[wanted]
+        table = self._counts[number][sliced]
+        return _sum_by(series, table.rows["counts"], row)
+
+    def blocks(self, family: str, start: int, end: int) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """(series, sums) of whole versions and slices for each block of [start, end) that has any, by block start."""
+        number = self._family(family)
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        inside = (cells["pane"] >= start) & (cells["pane"] < end)
+        found: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
+        for sliced in (False, True):
+            if not (self.families[number].sliced if sliced else True):
+                continue
+            row = cells["counts"][:, number].astype(np.int64) - 1
+            wanted = inside & (row >= 0) & ((cells["series"] % self.series.per_version != 0) == sliced)
+            if sliced and self.families[number].slice_contribution is not None:
+                continue  # other columns than the whole version's
+            block = cells["pane"][wanted] // self.ladder.block * self.ladder.block
+            row, series = row[wanted], cells["series"][wanted].astype(np.int64)
+            for one in np.unique(block):
+                here = block == one
+                part = _sum_by(series[here], self._counts[number][sliced].rows["counts"], row[here])
+                found.setdefault(int(one), []).append(part)
+        return {
+            block: (np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
+            for block, parts in sorted(found.items())
+        }
+
+    def _family(self, name: str) -> int:
+        return next(number for number, family in enumerate(self.families) if family.name == name)
+
+    def oldest_pane(self) -> int:
+        """Start of the ladder: predictions before it have no pane any more."""
+        return self.edges[-1]
+
+    # ---------------------------------------------------------------- ageing
+
+    def age(self, clock: int, sealed_until: int) -> None:
+        """Moves panes that have left their width's part of the ladder on to the next one."""
+        edges = self.ladder.edges(clock, sealed_until)
+        self.edges = tuple(max(old, new) for old, new in zip(self.edges, edges, strict=True))
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        pane, level = self.ladder.place(np.where(cells["pane"] == FOREVER, FOREVER, cells["pane"]), self.edges)
+        moving = np.flatnonzero(level > cells["level"])
+        if not len(moving):
+            return
+        self._move(live[moving], cells[moving]["series"].astype(np.int64), pane[moving], level[moving])
+
+    def _move(
+        self, old: NDArray[np.int64], series: NDArray[np.int64], pane: NDArray[np.int64], level: NDArray[np.int64]
+    ) -> None:
+        before = self.cells.rows[old].copy()
+        for was in zip(before["series"].tolist(), before["pane"].tolist(), strict=True):
+            del self._directory[was]
+        order = np.lexsort((series, pane))
+        starts = np.ones(len(order), dtype=np.bool_)
+        starts[1:] = (series[order][1:] != series[order][:-1]) | (pane[order][1:] != pane[order][:-1])
+        group = np.empty(len(order), dtype=np.int64)
+        group[order] = np.cumsum(starts) - 1
+        first = order[starts]
+        target = self._cells_at(series[first], pane[first], level[first])
+        for number in range(len(self.families)):
+            row = before["counts"][:, number].astype(np.int64) - 1
+            for sliced in (False, True):
+                some = np.flatnonzero((row >= 0) & ((series % self.series.per_version != 0) == sliced))
+                if not len(some):
+                    continue
+                table = self._counts[number][sliced]
+                groups, sums = _sum_by(group[some], table.rows["counts"], row[some])
+                self._add_counts(number, target[groups], sums, sliced=sliced)
+                table.free(row[some])
+        self.cells.free(old)
+
+    def forget(self, versions: Iterable[int]) -> None:
+        """Drops every cell of these versions but the ones that hold their past, so that their counts can go on."""
+        gone = set(versions)
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        version = cells["series"] // self.series.per_version
+        moving = np.flatnonzero(np.isin(version, list(gone)) & (cells["pane"] != FOREVER))
+        if len(moving):
+            level = np.full(len(moving), len(self.ladder.widths), dtype=np.int64)
+            pane = np.full(len(moving), FOREVER, dtype=np.int64)
+            self._move(live[moving], cells[moving]["series"].astype(np.int64), pane, level)
+
+    # ---------------------------------------------------------------- state
+
+    def tables(self) -> list[Table]:
+        """Everything to save."""
+        return [self.cells, *(table for pair in self._counts for table in pair if table.dtype.itemsize > 1)]
+
+    def adopt(self, tables: Mapping[str, Table], edges: Sequence[int]) -> None:
+        """Takes over saved tables of the same shape."""
+        self.edges = tuple(edges)
+        self.cells = tables.get(self.cells.name, self.cells)
+        self._counts = [
+            (tables.get(whole.name, whole), tables.get(sliced.name, sliced)) for whole, sliced in self._counts
+        ]
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        places = zip(cells["series"].tolist(), cells["pane"].tolist(), strict=True)
+        self._directory = dict(zip(places, live.tolist(), strict=True))
+
+    def take_over(
+        self,
+        other: Tally,
+        old_room: int,
+        new_room: int,
+        *,
+        only: frozenset[str] | None = None,
+        renumber: Callable[[NDArray[np.int64]], NDArray[np.int64]] = lambda series: series,
+    ) -> list[str]:
+        """Adds the sums of a tally of another shape, as far as they fit; says what was dropped.
+
+        A family fits if its columns mean the same (more room for classes is made up for); a pane fits if it lies within one pane
+        of this ladder. `old_room` and `new_room` are the classes that the families are laid out for; `renumber` gives the series
+        here of series there, -1 where there is none; `only` names the families wanted.
+        """
+        dropped = []
+        live = other.cells.live_numbers(0, other.cells.high_water)
+        cells = other.cells.rows[live]
+        series = renumber(cells["series"].astype(np.int64))
+        cells, series = cells[series >= 0], series[series >= 0]
+        pane = cells["pane"].copy()
+        level = np.full(len(pane), len(self.ladder.widths), dtype=np.int64)
+        timed = np.flatnonzero(pane != FOREVER)
+        placed, level[timed] = self.ladder.place(pane[timed], self.edges)
+        old_width = np.array([*other.ladder.widths, 1])[cells["level"][timed]]
+        new_width = np.array([*self.ladder.widths, 0])[level[timed]]
+        fits = np.ones(len(pane), dtype=np.bool_)
+        fits[timed] = (placed == FOREVER) | (new_width % old_width == 0)
+        pane[timed] = placed
+        if not fits.all():
+            dropped.append(f"{int((~fits).sum())} panes that are wider than the new ones")
+        if not fits.any():
+            return dropped
+        cells, series, pane, level = cells[fits], series[fits], pane[fits], level[fits]
+        first, group = _distinct_pairs(series, pane)
+        cell = self._cells_at(series[first], pane[first], level[first])
+        theirs = {family.name: number for number, family in enumerate(other.families)}
+        kept = set()
+        for number, family in enumerate(self.families):
+            if family.name not in theirs or (only is not None and family.name not in only):
+                continue
+            was = other.families[theirs[family.name]]
+            columns = _columns_in(was.columns, family.columns, family.class_axes, old_room, new_room)
+            if was.schema != family.schema or columns is None:
+                continue
+            kept.add(family.name)
+            row = cells["counts"][:, theirs[family.name]].astype(np.int64) - 1
+            for sliced, width in ((False, family.columns), (True, family.sliced)):
+                some = np.flatnonzero((row >= 0) & ((series % self.series.per_version != 0) == sliced))
+                if not len(some) or not width:
+                    continue
+                found, sums = _sum_by(group[some], other._counts[theirs[family.name]][sliced].rows["counts"], row[some])
+                if family.class_axes and old_room != new_room:
+                    wide = np.zeros((len(sums), width), dtype=np.int64)
+                    wide[:, columns] = sums
+                    sums = wide
+                self._add_counts(number, cell[found], sums, sliced=sliced)
+        dropped.extend(f"the counts of {name}" for name in sorted(set(theirs if only is None else only) - kept))
+        return dropped
+
+
+def _columns_in(old: int, new: int, class_axes: int, old_room: int, new_room: int) -> NDArray[np.int64] | None:
+    """Where the old columns go among the new ones; None if they mean something else."""
+    if not class_axes or old_room == new_room:
+        return np.arange(old) if old == new else None
+    rest = new // new_room**class_axes
+    if new_room < old_room or old != old_room**class_axes * rest:
+        return None
+    shaped = np.arange(new).reshape(*(new_room for _ in range(class_axes)), rest)
+    return shaped[tuple(slice(0, old_room) for _ in range(class_axes))].reshape(-1)
+
+
+def _counts_table(name: str, columns: int) -> Table:
+    return Table(name, np.dtype([("counts", "<i8", (columns,))]) if columns else np.dtype("u1"))
+
+
+def _distinct(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(distinct values ascending, position of each value among them); linear where the values lie close together."""
+    if not len(values):
+        return values, values
+    low = int(values.min())
+    span = int(values.max()) - low + 1
+    if span > 1 << 18:
+        distinct, position = np.unique(values, return_inverse=True)
+        return distinct, position
+    seen = np.zeros(span, dtype=np.bool_)
+    seen[values - low] = True
+    offsets = np.flatnonzero(seen)
+    place = np.zeros(span, dtype=np.int64)
+    place[offsets] = np.arange(len(offsets))
+    return offsets + low, place[values - low]
+
+
+def _distinct_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(position of one example of each distinct pair, number of its pair for each position)."""
+    pairs = np.stack([left, right], axis=1)
+    _, first, group = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    return first, group.reshape(-1)
+
+
+def _sum_by(
+    group: NDArray[np.int64], counts: NDArray[np.int64], row: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(distinct groups ascending, sum of the count vectors of each)."""
+    if not len(group):
+        return group, np.zeros((0, counts.shape[1]), dtype=np.int64)
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    sums: NDArray[np.int64] = np.add.reduceat(counts[row[order]], starts, axis=0)
+    return ordered[starts], sums
