@@ -64,6 +64,8 @@ def answer(flights: pd.DataFrame) -> pd.DataFrame:
     """Trains both versions of both models on the first weeks; the flights after, with `version`, `score`, `minutes`."""
     arrived = flights["arr_delay"].notna()
     past = flights[arrived & (flights["landing"] < TRAINED_UNTIL)]
+    longest, since = DEPARTURES[-1]
+    print(f"trained on {len(past):,} flights, {(past['dep_delay'] > since).sum():,} of which left {longest}")
     late = past["arr_delay"] > LATE_MINUTES
     minutes = past["arr_delay"]
     asked = flights[flights["departure"] >= TRAINED_UNTIL].copy()

@@ -31,6 +31,7 @@ SLICES = (*FEATURE_SLICES, "departure")
 EPOCH = pd.Timestamp(0, tz="UTC")
 
 Scores = dict[str, float]
+Place = tuple[str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,20 @@ def read(logs: Path) -> pd.DataFrame:
 
 def recount(rows: pd.DataFrame, clock: pd.Timestamp) -> Iterator[Cell]:
     """Every cell that has a prediction, at `clock` (the exporter's is the highest timestamp of a prediction)."""
+    for place, group in cohorts(rows, clock):
+        yield _cell(*place, group)
+
+
+def cohorts(rows: pd.DataFrame, clock: pd.Timestamp) -> Iterator[tuple[Place, pd.DataFrame]]:
+    """The rows of every cell, with its model, version, window, slice key and slice value ("" for the total)."""
     for window, (width, pane) in WINDOWS.items():
         end = EPOCH + (clock - MATURITY - EPOCH) // pane * pane
         inside = rows[(rows["time"] >= end - width) & (rows["time"] < end)]
         for (model, version), group in inside.groupby(["model", "version"]):
-            yield _cell(str(model), str(version), window, "", "", group)
+            yield (str(model), str(version), window, "", ""), group
             for key in SLICES:
                 for value, part in group.groupby(key):
-                    yield _cell(str(model), str(version), window, key, str(value), part)
+                    yield (str(model), str(version), window, key, str(value)), part
 
 
 def sealed(rows: pd.DataFrame, clock: pd.Timestamp) -> pd.DataFrame:
@@ -94,6 +101,13 @@ def _cell(model: str, version: str, window: str, key: str, value: str, rows: pd.
     else:
         scores = regression(actual, answer)
     return Cell(model, version, window, key, value, len(rows), len(known), scores)
+
+
+def months(rows: pd.DataFrame) -> pd.DataFrame:
+    """By month (UTC) of departure: the share of late flights, and the accuracy of each version of `late`."""
+    known = rows[(rows["model"] == "late") & rows["label"].notna()]
+    right = (known["prediction"] == known["label"]).groupby([known["time"].dt.strftime("%Y-%m"), known["version"]])
+    return right.mean().unstack().assign(late=known["label"].groupby(known["time"].dt.strftime("%Y-%m")).mean())
 
 
 def binary(actual: np.ndarray, answer: np.ndarray, score: np.ndarray) -> Scores:
@@ -141,8 +155,12 @@ def main() -> None:
     parser.add_argument("--logs", type=Path, default=Path(__file__).parent / "logs")
     parser.add_argument("--clock", help="RFC 3339; default: the highest timestamp of a prediction")
     parser.add_argument("--slices", action="store_true", help="print the slices too")
+    parser.add_argument("--months", action="store_true", help="print the year by month instead")
     options = parser.parse_args()
     rows = read(options.logs)
+    if options.months:
+        print(months(rows).to_string(float_format="{:.4f}".format))
+        return
     clock = rows["time"].max() if options.clock is None else pd.Timestamp(options.clock)
     for cell in recount(rows, clock):
         if options.slices or not cell.slice_key:

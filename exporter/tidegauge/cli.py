@@ -93,10 +93,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tidegauge.simulate import SCENARIOS, simulate
+    from tidegauge.simulate import find, simulate
 
-    if options.scenario not in SCENARIOS:
-        print(f"tidegauge: no scenario {options.scenario!r}; there are: {', '.join(SCENARIOS)}", file=sys.stderr)
+    try:
+        simulate(find(options.scenario), options.output, seed=options.seed)
+    except (ValueError, OSError) as error:
+        print(f"tidegauge: {error}", file=sys.stderr)
         return 2
-    simulate(options.scenario, options.output, seed=options.seed)
     return 0

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from examples.flights import recount
+from tests.processes import Exporter, Metrics
+from tidegauge.assess.quality.pr_auc import average_precision_bounds
+from tidegauge.assess.quality.roc_auc import auc_bound
+from tidegauge.tally.families.scores import BINS, SLICE_BINS
 
 EXAMPLE = Path(recount.__file__).parent
 COMMON = {"channel": "landing"}
 # These are read off a histogram of the scores; the published interval contains the histogram's error.
 BINNED = ("roc_auc", "pr_auc")
-
-Labels = frozenset[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A scraped page: sample name -> labels -> value."""
-
-    samples: Mapping[str, Mapping[Labels, float]]
-
-    def value(self, name: str, **labels: str) -> float | None:
-        return self.samples.get(name, {}).get(frozenset(labels.items()))
-
-    def total(self, name: str, **labels: str) -> float:
-        wanted = set(labels.items())
-        return sum(value for key, value in self.samples.get(name, {}).items() if wanted <= key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +29,8 @@ class Replay:
     rows: pd.DataFrame
     clock: pd.Timestamp
     cells: list[recount.Cell]
-    page: Page
-
-
-def scrape(address: str) -> Page:
-    samples: dict[str, dict[Labels, float]] = {}
-    for family in text_string_to_metric_families(requests.get(f"{address}/metrics", timeout=10).text):
-        for sample in family.samples:
-            samples.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
-    return Page(samples)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def wait_until_ready(process: subprocess.Popen[bytes], address: str, log: Path, seconds: float) -> None:
-    """Returns once the exporter has read everything; fails with what it said if it ends or takes too long."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"the exporter ended:\n{log.read_text()}"
-        try:
-            if requests.get(f"{address}/-/ready", timeout=10).ok:
-                return
-        except requests.ConnectionError:
-            pass  # not listening yet
-        time.sleep(0.2)
-    raise AssertionError(f"not ready within {seconds} s:\n{log.read_text()}")
+    cohorts: list[pd.DataFrame]  # the rows of each cell
+    page: Metrics
 
 
 @pytest.fixture(scope="module")
@@ -83,20 +39,12 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     shutil.copy(EXAMPLE / "tidegauge.yml", directory)
     subprocess.run([sys.executable, EXAMPLE / "prepare.py", "--output", directory / "logs"], check=True)
     rows = recount.read(directory / "logs")
-    log = directory / "exporter.log"
-    port = free_port()
-    command = [sys.executable, "-m", "tidegauge", "run", "--config.file", str(directory / "tidegauge.yml")]
-    command += ["--web.listen-address", f"127.0.0.1:{port}"]
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
-        try:
-            wait_until_ready(process, f"http://127.0.0.1:{port}", log, 120)
-            page = scrape(f"http://127.0.0.1:{port}")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            status = process.wait(30)
-    assert status == 0, log.read_text()
+    with Exporter(directory / "tidegauge.yml") as exporter:
+        page = exporter.wait_ready(180).metrics()
+        assert exporter.stop() == 0, exporter.said()
     clock = pd.Timestamp(page.total("tidegauge_clock_timestamp_seconds"), unit="s", tz="UTC")
-    return Replay(rows, clock, list(recount.recount(rows, clock)), page)
+    cohorts = [group for _, group in recount.cohorts(rows, clock)]
+    return Replay(rows, clock, list(recount.recount(rows, clock)), cohorts, page)
 
 
 def labels_of(cell: recount.Cell) -> dict[str, str]:
@@ -164,15 +112,44 @@ def test_binned_scores_of_versions_equal_the_recount_within_their_interval(repla
                 assert score == pytest.approx(cell.scores[metric], abs=0.005), (cell, metric)
 
 
+def histogram(rows: pd.DataFrame, bins: int) -> np.ndarray:
+    """Negatives and positives by equal-width bin of the score, shape (2, bins)."""
+    known = rows[rows["label"].notna()]
+    place = np.minimum((known["score"].to_numpy(float) * bins).astype(int), bins - 1)
+    counts = np.zeros((2, bins))
+    np.add.at(counts, (known["label"].to_numpy(int), place), 1)
+    return counts
+
+
+def test_binned_scores_of_versions_and_slices_equal_the_recount_within_the_hard_bound(replay: Replay) -> None:
+    widest = 0.0
+    for cell, rows in zip(replay.cells, replay.cohorts, strict=True):
+        if "roc_auc" not in cell.scores:
+            continue
+        bins = histogram(rows, SLICE_BINS if cell.slice_key else BINS)
+        labels = labels_of(cell)
+        area = replay.page.value(f"{family_of(cell)}_score", **labels, metric="roc_auc")
+        precision = replay.page.value(f"{family_of(cell)}_score", **labels, metric="pr_auc")
+        assert area is not None and precision is not None, cell
+        bound = float(auc_bound(bins))
+        least, most = (float(end) for end in average_precision_bounds(bins))
+        assert abs(area - cell.scores["roc_auc"]) <= bound + 1e-12, cell
+        assert least - 1e-12 <= precision <= most + 1e-12, cell
+        assert least - 1e-12 <= cell.scores["pr_auc"] <= most + 1e-12, cell
+        widest = max(widest, 0.0 if cell.slice_key else bound)
+    assert 0 < widest < 0.005
+
+
 def test_nothing_is_published_that_the_rows_do_not_define(replay: Replay) -> None:
     defined = {
         frozenset({**labels_of(cell), "metric": metric}.items()) for cell in replay.cells for metric in cell.scores
     }
     published = {
         labels
-        for family in ("model_quality_score", "model_slice_quality_score")
-        for labels in replay.page.samples[family]
-        if ("metric", "calibration_error") not in labels and ("window", "lifetime") not in labels
+        for name, labels in replay.page
+        if name in ("model_quality_score", "model_slice_quality_score")
+        and ("metric", "calibration_error") not in labels
+        and ("window", "lifetime") not in labels
     }
     assert published <= defined
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tidegauge.state import table as table_module
 from tidegauge.state.store import Store
 from tidegauge.state.table import Table
 
 if TYPE_CHECKING:
     from tests.state.conftest import Disk
 
-WIDE = np.dtype([("key", "<u8"), ("body", "V8184")])
+WIDE = np.dtype([("key", "<u8"), ("body", "V56")])
 SAVES = 5
 
 State = tuple[bytes, dict[int, int]] | None
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen rows a page: many pages in a state so small that thousands of cuts are quickly tried."""
+    monkeypatch.setattr(table_module, "PAGE_BYTES", 1024)
 
 
 class Run:
@@ -90,7 +98,7 @@ def test_a_power_cut_at_any_step_leaves_the_last_save_or_the_one_under_way(
             assert type(stop).__name__ == "PowerCut"
         if run is None:
             continue
-        for variant in range(3):
+        for variant in range(4):
             survivor = tmp_path / f"{cut}-{variant}"
             disk.cut_power(random.Random(cut * 10 + variant), survivor)
             assert found(survivor) in (run.committed, run.attempted)
@@ -107,12 +115,13 @@ def carries_on(directory: Path) -> None:
     store.commit(store.capture({"step": b"later"}, [table]))
     store.close()
     state = found(directory)
+    shutil.rmtree(directory)
     assert state is not None
     assert state[0] == b"later"
     assert {key for number, key in state[1].items() if number in numbers.tolist()} == {777}
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS])
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS])
 def test_after_a_failure_at_any_step_the_next_save_contains_everything(
     make_disk: Callable[[], Disk], error: int, tmp_path: Path
 ) -> None:
@@ -132,6 +141,7 @@ def test_after_a_failure_at_any_step_the_next_save_contains_everything(
                 survivor = tmp_path / f"{failing}-{step}"
                 disk.cut_power(random.Random(failing), survivor)
                 assert found(survivor) in (run.committed, run.attempted)
+                shutil.rmtree(survivor)
         assert failures <= 1
         if run.committed != run.attempted:
             run.store.commit(run.store.capture({"step": str(SAVES - 1).encode()}, [run.table]))

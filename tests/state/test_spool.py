@@ -138,6 +138,18 @@ def test_damaged_items_read_as_nothing(tmp_path: Path, damage: str) -> None:
     again.close()
 
 
+def test_a_restart_gives_back_the_disk_that_unsaved_items_took(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "scores")
+    references = spool.append([b"saved"])
+    positions = spool.positions()
+    spool.append([b"unsaved" * 1000])
+    spool.close()
+    again = Spool(tmp_path, "scores", positions)
+    assert next(tmp_path.iterdir()).stat().st_size == again.nbytes == 13
+    assert again.read(references) == [b"saved"]
+    again.close()
+
+
 def test_other_files_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     for name in ("scores-1.spool", "texts-0000001.spool", "notes.txt"):
         (tmp_path / name).write_text("not this spool's")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import threading
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tidegauge.state import table as table_module
 from tidegauge.state.difference import ROTATION
 from tidegauge.state.store import StateError, StateUnreadable, StateUnusable, Store, TableChanged
 from tidegauge.state.table import Table
@@ -163,6 +165,19 @@ def test_a_new_table_of_an_old_name_forgets_the_old_rows(tmp_path: Path) -> None
     assert reopened(tmp_path)[1] == {"wide": {0: 2, 1: 2, 2: 2}}
 
 
+def test_segments_kept_for_other_tables_do_not_bring_old_rows_back(tmp_path: Path) -> None:
+    store, old, other = fresh(tmp_path), Table("wide-1", WIDE), Table("wide-2", WIDE)
+    keyed(old, old.allocate(200), 1)
+    keyed(other, other.allocate(500), 1)
+    save(store, [old, other])
+    new = Table("wide-1", WIDE)
+    keyed(new, new.allocate(3), 2)
+    save(store, [new, other])
+    assert (tmp_path / "segment-000000000001.seg").exists()
+    store.close()
+    assert reopened(tmp_path)[1] == {"wide-1": {0: 2, 1: 2, 2: 2}, "wide-2": dict.fromkeys(range(500), 1)}
+
+
 def test_a_save_of_nothing_new_writes_nothing(tmp_path: Path) -> None:
     store, table = fresh(tmp_path), Table("wide", WIDE)
     table.allocate(5)
@@ -190,14 +205,19 @@ def test_saving_costs_what_changed_and_old_segments_go(tmp_path: Path) -> None:
     assert reopened(tmp_path)[1]["wide"] == content(table)
 
 
-def test_the_number_of_segments_stays_bounded_however_little_changes(tmp_path: Path) -> None:
+def test_the_number_of_segments_stays_bounded_however_little_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "PAGE_BYTES", 128)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     store, table = fresh(tmp_path), Table("narrow", NARROW)
-    table.allocate(3)
-    for step in range(ROTATION + 50):
+    table.allocate(600 * table.rows_per_page)
+    for step in range(ROTATION + 100):
         keyed(table, np.array([0]), step)
         save(store, [table])
-    assert len(list(tmp_path.glob("segment-*"))) <= 4
+    assert len(list(tmp_path.glob("segment-*"))) <= ROTATION + 2
     store.close()
+    assert reopened(tmp_path)[1] == {"narrow": content(table)}
 
 
 def test_captures_may_be_taken_while_a_commit_is_under_way(tmp_path: Path) -> None:
@@ -335,6 +355,23 @@ def test_a_damaged_newest_generation_gives_way_to_the_previous_one_and_says_so(
     assert (blob, found) == (b"first", first)
     assert "previous save" in notes[-1]
     assert name in notes[0]
+
+
+def test_the_previous_generation_is_whole_after_every_save(tmp_path: Path) -> None:
+    store, table = fresh(tmp_path / "state"), Table("wide", WIDE)
+    chance = random.Random(6)
+    before: Content = {}
+    for step in range(25):
+        keyed(table, table.allocate(chance.choice([1, 30, 70])), step)
+        keyed(table, np.array(chance.sample(range(table.live), chance.choice([1, table.live]))), step)
+        save(store, [table], str(step).encode())
+        if step > 0:
+            shutil.copytree(tmp_path / "state", tmp_path / "copy")
+            apply_damage(tmp_path / "copy" / "manifest.json", "zeroed")
+            assert reopened(tmp_path / "copy")[:2] == (str(step - 1).encode(), before)
+            shutil.rmtree(tmp_path / "copy")
+        before = {"wide": content(table)}
+    store.close()
 
 
 @pytest.mark.parametrize("damage", ["removed", "empty", "zeroed", "halved"])

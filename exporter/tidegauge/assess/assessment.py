@@ -26,7 +26,7 @@ QualityCounts = ClassificationCounts | RegressionCounts | FeedbackCounts
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """One channel's window (width in ms, LIFETIME for all time), for whole versions or for slices; arrays over `series`."""
+    """One channel's window (width in ms, LIFETIME for all time), of versions or of slices; arrays over `series`."""
 
     channel: int
     window: int
@@ -54,8 +54,8 @@ def assess(
 ) -> Iterator[Assessment]:
     """All windows of all channels at this clock (ms).
 
-    `texts` are the classes by code, `room` what the tally is laid out for; `versions` are series that are assessed even where a
-    window holds nothing of them, so that "nothing" can be told from "unknown".
+    `texts` are the classes by code, `room` what the tally is laid out for; `versions` are series that are assessed
+    even where a window holds nothing of them, so that "nothing" can be told from "unknown".
     """
     nobody = np.zeros(0, dtype=np.int64)
     widths = [(window.width, window) for window in tally.ladder.windows]
@@ -135,10 +135,11 @@ def count(model: Model, channel: Channel, sums: WindowSums, texts: tuple[str, ..
 
 
 def answered_rows(counts: QualityCounts, feedback: FeedbackCounts) -> NDArray[np.float64]:
-    """How much was labelled, labels that silence means included. A channel that reports mistakes says something by silence."""
+    """How much was labelled, labels that silence means included; on a channel of reports, silence says something."""
     match counts:
         case ClassificationCounts():
-            return np.maximum(counts.w.sum(axis=(1, 2)), feedback.labeled)
+            judged: NDArray[np.float64] = counts.w.sum(axis=(1, 2))
+            return np.maximum(judged, feedback.labeled)
         case RegressionCounts():
             return np.maximum(counts.error.w, feedback.labeled)
         case FeedbackCounts():

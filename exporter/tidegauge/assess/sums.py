@@ -1,6 +1,7 @@
 """From the tally's integer sums to the counts that metrics are functions of.
 
-Series are those that have any prediction in the window, and those asked for; a family without counts for one reads as zeros.
+Series are those that have any prediction in the window, and those asked for; a family without counts for one reads as
+zeros.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.counts import (
     ClassificationCounts,
     FeedbackCounts,
+    Floats,
     Integers,
     LabelMoments,
     Moments,
@@ -83,18 +85,20 @@ def classification_counts(
         terms = WEIGHT.decode(excess.reshape(size, room, room, 2, WEIGHT.limbs))[:, :width, :width]
         w, w2 = w + terms[..., 0], w2 + terms[..., 1]
     brier, log_loss = _losses(sums, channel, size)
-    bins_n = bins = score_sum = class_bins = class_n = None
+    bins_n = bins = class_bins = class_n = None
+    score_sum: Floats | None = None
     found = sums.family(scores.name(channel.name))
     if found is not None:
         shaped = found.reshape(size, -1, scores.PER_BIN)
         bins_n = shaped[:, :, :2].transpose(0, 2, 1)
         bins = bins_n.astype(np.float64)
-        score_sum = shaped[:, :, 2] * 2.0**-PROBABILITY_BITS
+        sums_of_scores: Floats = shaped[:, :, 2] * 2.0**-PROBABILITY_BITS
         excess = sums.family(scores.weighted_name(channel.name))
         if excess is not None:
             terms = WEIGHT.decode(excess.reshape(size, -1, scores.PER_BIN, WEIGHT.limbs))
             bins = bins + terms[:, :, :2].transpose(0, 2, 1)
-            score_sum = score_sum + terms[:, :, 2]
+            sums_of_scores = sums_of_scores + terms[:, :, 2]
+        score_sum = sums_of_scores
     found = sums.family(class_family.name(channel.name))
     if found is not None:
         class_n = found.reshape(size, room, 2, class_family.BINS)[:, :width]
@@ -185,7 +189,8 @@ def regression_counts(sums: WindowSums, channel: Channel) -> RegressionCounts:
 def _centred(digits: dict[str, Integers], size: int) -> LabelMoments:
     """Moments of the labels from an origin near their mean.
 
-    Labels that lie far from zero would lose their spread to rounding; the digits are exact, so the origin is moved exactly.
+    Labels that lie far from zero would lose their spread to rounding; the digits are exact, so the origin is moved
+    exactly.
     """
     names = ("wy", "wy2", "w2y", "w2y2", "w2y3", "w2y4", "w2e2y", "w2e2y2")
     columns = {name: np.zeros(size) for name in names}
@@ -217,5 +222,5 @@ def _centred(digits: dict[str, Integers], size: int) -> LabelMoments:
 
 
 def _exact(digits: Integers, form: FixedPoint) -> Fraction:
-    total = sum(digit << (DIGIT_BITS * limb) for limb, digit in enumerate(digits.tolist()))
-    return total * Fraction(2) ** form.lowest
+    total = sum(int(digit) << (DIGIT_BITS * limb) for limb, digit in enumerate(digits.tolist()))
+    return Fraction(total << form.lowest) if form.lowest >= 0 else Fraction(total, 1 << -form.lowest)

@@ -68,6 +68,7 @@ NO_FEEDBACK_MISSING = "missing"
 YEAR = 366 * DAY
 _NAME = Text("a name")
 _COUNT = Integer(1, 1_000_000_000)
+_MOST_CODES = 250  # versions and slice values are kept as bytes
 
 
 def _key(owner: type[Any], name: str, shape: Shape, description: str, only: tuple[str, ...] = ()) -> Key:
@@ -251,11 +252,11 @@ MODEL = Section(
             "Width of the blocks of prediction time that become final together.",
         ),
         _key(settings.Model, "max_pending", _COUNT, "Predictions that may wait for feedback before they are sampled."),
-        _key(settings.Model, "max_versions", Integer(1, 10_000), "Versions told apart at a time."),
+        _key(settings.Model, "max_versions", Integer(1, _MOST_CODES), "Versions told apart."),
         _key(
             settings.Model,
             "max_slice_values",
-            Integer(1, 10_000),
+            Integer(1, _MOST_CODES),
             "Values of a slice told apart; the rest count as other.",
         ),
         _key(settings.Model, "max_series", Integer(100, 10_000_000), "Series published for the model."),

@@ -1,7 +1,7 @@
 """Columns put together from pieces, while the parsed objects of each piece are still in the cache.
 
 A piece is a list with one value a row, or None if no row of it has a value. Texts are only joined piece by piece and
-worked on as arrays when there are enough of them for arrays to pay.
+worked on at the end, when there are enough of them for arrays to pay.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.decode import identifiers, timestamps
+from tidegauge.decode import timestamps
 from tidegauge.decode.categories import joined_codes
+from tidegauge.decode.identifiers import hash_texts, identifier_text, settle_keys
 from tidegauge.decode.text import Coder
-
-_ENOUGH = 1000000
 
 
 class _Joined:
@@ -41,8 +40,6 @@ class _Joined:
             return False
         self._texts.append(joined)
         self._rows += len(values)
-        if self._rows >= _ENOUGH:
-            self._settle()
         return True
 
     def add_array(self, array: NDArray[Any]) -> None:
@@ -63,32 +60,34 @@ class IdColumn:
     """Keys of ids: 0 where there is none. Rows whose id can be none are told apart by `finish`."""
 
     def __init__(self) -> None:
-        self._joined = _Joined(np.uint64, identifiers.hash_joined)
+        self._pieces: list[NDArray[np.uint64]] = []
         self._size = 0
         self._invalid: list[int] = []
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
         """The next piece."""
         if values is None:
-            self._joined.add_array(np.zeros(rows, np.uint64))
-        elif not self._joined.add_texts(values):
-            texts = [self._text(value, row) for row, value in enumerate(values, self._size)]
-            if not self._joined.add_texts(texts):
-                self._joined.add_array(identifiers.hash_texts(texts))
+            keys = hash_texts([""]).repeat(rows)
+        else:
+            try:
+                keys = hash_texts(values)
+            except TypeError:
+                keys = hash_texts([self._text(value, row) for row, value in enumerate(values, self._size)])
+        self._pieces.append(keys)
         self._size += rows
 
     def _text(self, value: Any, row: int) -> str:
         if value is None:
             return ""
         try:
-            return identifiers.identifier_text(value)
+            return identifier_text(value)
         except ValueError:
             self._invalid.append(row)
             return ""
 
     def finish(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The keys, and the numbers of the rows whose id was invalid."""
-        return self._joined.finish(), np.array(self._invalid, np.int64)
+        return settle_keys(np.concatenate(self._pieces)), np.array(self._invalid, np.int64)
 
 
 class TimeColumn:

@@ -144,7 +144,7 @@ _EMPTY = _Empty()
 
 
 def _getter(attribute: str) -> Callable[[Sequence[Row]], list[Any]]:
-    # A comprehension made for its attribute takes half the time of attrgetter; the name is a number of ours, never data.
+    # A comprehension made for its attribute takes half the time of attrgetter; the name is ours, never data.
     getter: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{attribute} for row in rows]")
     return getter
 

@@ -1,10 +1,11 @@
 """A block of bytes to rows, line by line in meaning and many lines at a time in fact.
 
-Invariant: what becomes of a line depends on the line alone. The fast path parses about 64 KB at once (parsed objects
+Invariant: what becomes of a line depends on the line alone. The fast path parses about 128 KB at once (parsed objects
 must still be in the cache when they are read) and counts only if it provably did the same as parsing each line: every
 line starts with `{` and ends with `}`, and there are as many rows as lines. Strings cannot hold a raw newline (the
 parser refuses control characters), and `}` newline `{` cannot stand inside an object; so no object spans two lines, so
-each line has at least one object, so, the counts being equal, exactly one.
+each line has at least one object, so, the counts being equal, exactly one. (Nesting within a few levels of the
+interpreter's recursion limit is the exception: where exactly it is refused depends on the stack.)
 """
 
 from __future__ import annotations
@@ -22,40 +23,42 @@ from tidegauge.decode.layout import Layout, Row
 
 Offsets = NDArray[np.int64]
 
-FAST_BYTES = 1 << 16
+FAST_BYTES = 1 << 17
 FAST_LINES = 1024
 CAREFUL_LINES = 8
 _CAREFUL_FOR = 4096  # lines
 _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
-_LONGEST_INTEGER = 4000  # digits; Python refuses more, and no number in a record means anything by then
+_LONGEST_INTEGER = 4000  # digits; int() and str() refuse more than 4300
 
 
 class LineTable:
-    """Where the lines of a block are."""
+    """Where the lines of a block are; blank ones are left out."""
 
-    __slots__ = ("ends", "plain", "starts")
+    __slots__ = ("_odd", "ends", "starts")
 
     def __init__(self, data: bytes) -> None:
         array = np.frombuffer(data, np.uint8)
         ends = np.flatnonzero(array == _NEWLINE)
         if len(data) and data[-1] != _NEWLINE:
             ends = np.append(ends, len(data))
-        self.ends: Offsets = ends  # of the newline
-        self.starts: Offsets = np.empty_like(ends)
-        self.starts[:1] = 0
-        self.starts[1:] = ends[:-1] + 1
-        if not len(ends):
-            self.plain = True
-            return
-        # An empty last line could start past the data, and an empty first one ends before it: both are no `{...}`.
-        first = array[np.minimum(self.starts, len(data) - 1)]
+        starts = np.empty_like(ends)
+        starts[:1] = 0
+        starts[1:] = ends[:-1] + 1
+        if (ends - starts <= 1).any():
+            blank = (ends == starts) | ((ends - starts == 1) & (array[np.minimum(starts, len(data) - 1)] == _RETURN))
+            starts, ends = starts[~blank], ends[~blank]
         last = array[ends - 1]
-        returns = last == _RETURN
-        if returns.any():
-            last = np.where(returns, array[ends - 2], last)
-        self.plain = bool((first == _OPEN).all() and (last == _CLOSE).all())
+        if (last == _RETURN).any():
+            last = np.where(last == _RETURN, array[ends - 2], last)
+        self.starts: Offsets = starts
+        self.ends: Offsets = ends  # of the newline
+        self._odd = np.flatnonzero((array[starts] != _OPEN) | (last != _CLOSE))
+
+    def plain(self, at: int, stop: int) -> bool:
+        """Whether each of these lines starts with `{` and ends with `}`."""
+        return not len(self._odd) or bool(self._odd.searchsorted(at) == self._odd.searchsorted(stop))
 
     def rejection(self, reason: str, start: int) -> Rejection:
         """The rejection of the line that starts there."""
@@ -90,7 +93,7 @@ class LineReader:
             stop = int(ends.searchsorted(starts[at] + FAST_BYTES, "right"))
             stop = max(at + 1, min(stop, at + FAST_LINES))
             rows = None
-            if table.plain and not self._careful:
+            if not self._careful and table.plain(at, stop):
                 lines = view[starts[at] : ends[stop - 1]]
                 rows = _together(self._decode_lean, lines, stop - at)
                 if rows is None:
@@ -116,7 +119,7 @@ class LineReader:
         kept: list[int] = []
         for begin in range(0, stop - at, CAREFUL_LINES):
             end = min(stop - at, begin + CAREFUL_LINES)
-            if table.plain:
+            if table.plain(at + begin, at + end):
                 some = _together(self._decode_lean, view[starts[begin] : ends[end - 1]], end - begin)
                 if some is not None:
                     rows += some
@@ -143,6 +146,7 @@ class LineReader:
 
     def read_line(self, line: bytes) -> Row | str | None:
         """The row of one line, why there is none (one of REASONS), or None if it is blank."""
+        line = line.removeprefix(_BOM)
         try:
             return self._decode(line)
         except msgspec.ValidationError:
@@ -152,11 +156,9 @@ class LineReader:
         except RecursionError:
             return "invalid_json"
         except msgspec.DecodeError:
-            if line.startswith(_BOM):
-                return self.read_line(line[len(_BOM) :])
             if not line.strip(_BLANK):
                 return None
-            # Python's parser takes these three, which Python's own json module writes.
+            # Python's parser takes these, which Python's own json module writes.
             return self._leniently(line) if b"NaN" in line or b"Infinity" in line else "invalid_json"
 
     def _leniently(self, line: bytes) -> Row | str:

@@ -1,8 +1,8 @@
 """Feedback on its way: one packed record a label, and the two places where it may have to wait.
 
-`Waiting` holds feedback whose prediction has not been seen. `Deferred` holds feedback that came too late for the sealed block of
-its prediction while that block is not sealed yet; it is applied afterwards, so that a sealed block depends only on what the logs
-say and never on how far ahead one of them was read.
+`Waiting` holds feedback whose prediction has not been seen. `Deferred` holds feedback that came too late for the
+sealed block of its prediction while that block is not sealed yet; it is applied afterwards, so that a sealed block
+depends only on what the logs say and never on how far ahead one of them was read.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Waiting:
                 break
             chain.append(following)
         numbers = np.concatenate(chain)
-        taken = self.table.rows[numbers].copy()
+        taken: NDArray[np.void] = self.table.rows[numbers].copy()
         self._index.remove(self.table.rows["key"][head])
         self.table.free(numbers)
         return taken[np.argsort(taken["sequence"], kind="stable")]
@@ -139,6 +139,6 @@ class Deferred:
             return np.zeros(0, dtype=FEEDBACK)
         rows = self.table.rows
         due = numbers[rows["release"][numbers] <= sealed_until[rows["channel"][numbers]]]
-        taken = rows[due].copy()
+        taken: NDArray[np.void] = rows[due].copy()
         self.table.free(due)
         return taken[np.argsort(taken["sequence"], kind="stable")]

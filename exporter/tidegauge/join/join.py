@@ -1,13 +1,14 @@
 """Joins one model's feedback to its predictions.
 
-Each prediction rests here, packed, with its latest label a channel until the horizon. Every feedback record ends in exactly one
-result. What changes in the windows is handed on as `Change`s: the rows as they were and as they are.
+Each prediction rests here, packed, with its latest label a channel until the horizon. Every feedback record ends in
+exactly one result. What changes in the windows is handed on as `Change`s: the rows as they were and as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +25,15 @@ from tidegauge.state.table import Table
 RESULTS = ("joined", "replaced", "duplicate", "superseded", "retracted", "orphaned", "late", "sampled_out")
 JOINED, REPLACED, DUPLICATE, SUPERSEDED, WITHDRAWN, ORPHANED, LATE, SAMPLED_OUT = range(8)
 NEVER_SEALED = -(1 << 62)
+LATEST = 1 << 62
+NO_ROW, REPEATED = -1, -2
 CHUNK = 1 << 16
 SCAN = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rows before and after; `channels` says whose labels may differ. No rows before: the predictions are new to the join."""
+    """Rows before and after; `channels` says whose labels may differ. No rows before: new to the join."""
 
     before: Rows | None
     after: Rows | None
@@ -80,8 +83,8 @@ class Arrivals:
 class Join:
     """One model's pending predictions.
 
-    `sealed_until` has the end of sealed time for each channel (ms); the pipeline moves it on. `positive` is the code of the label
-    that a channel's silence means, or None.
+    `sealed_until` has the end of sealed time for each channel (ms); the pipeline moves it on. `positive` is the code
+    of the label that a channel's silence means, or None.
     """
 
     def __init__(
@@ -112,6 +115,8 @@ class Join:
         self._block = block
         self._vectors = vectors
         self._cursor = 0
+        self._oldest = NEVER_SEALED  # no pending prediction is older than this
+        self._oldest_met = LATEST
         self._due = np.array([channel.maturity + model.grace for channel in model.channels], dtype=np.int64)
         self._index = HashIndex(lambda numbers: self.table.rows["key"][numbers], expected=table.live)
         for start in range(0, table.high_water, CHUNK):
@@ -126,37 +131,46 @@ class Join:
 
     # ---------------------------------------------------------------- predictions
 
-    def find_repeated(self, key: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """True where an id was seen before: among the pending ones, or earlier in this batch."""
-        repeated = np.zeros(len(key), dtype=np.bool_)
-        ids = np.flatnonzero(key)
-        repeated[ids] = self._index.lookup(key[ids]) >= 0
-        left = ids[~repeated[ids]]
-        ordered = np.sort(key[left])
-        if len(ordered) > 1 and (ordered[1:] == ordered[:-1]).any():
-            _, first = np.unique(key[left], return_index=True)
-            again = np.ones(len(left), dtype=np.bool_)
-            again[first] = False
-            repeated[left[again]] = True
-        return repeated
+    def claim(self, key: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Takes a row for each id: its number, NO_ROW where the row needs none, REPEATED where the id was seen before.
 
-    def insert(self, arrivals: Arrivals) -> Outcome:
-        """Takes in predictions that are not repeated; what waits for them is applied at once."""
-        outcome = Outcome()
-        inside = arrivals.key != 0
+        Rows without an id and rows outside the hash sample need none. Every row claimed must then be filled by
+        `insert`.
+        """
+        numbers = np.full(len(key), NO_ROW, dtype=np.int64)
+        inside = key != 0
         if self.exponent:
-            inside &= (arrivals.key & np.uint64(self._mask)) == 0
-        kept = arrivals if inside.all() else arrivals.take(np.flatnonzero(inside))
-        if not len(kept.key):
+            inside &= (key & np.uint64(self._mask)) == 0
+        wanted = np.flatnonzero(inside)
+        if not len(wanted):
+            return numbers
+        keys = key[wanted]
+        fresh = self.table.allocate(len(wanted))
+        self.table.rows["key"][fresh] = keys
+        added = self._index.insert(keys, fresh)
+        if not added.all():
+            self.table.free(fresh[~added])
+            fresh[~added] = REPEATED
+        numbers[wanted] = fresh
+        return numbers
+
+    def insert(self, arrivals: Arrivals, numbers: NDArray[np.int64]) -> Outcome:
+        """Fills the rows claimed for predictions (NO_ROW where none was); what waits for them is applied at once."""
+        outcome = Outcome()
+        kept = arrivals
+        if (numbers < 0).any():
+            some = np.flatnonzero(numbers >= 0)
+            kept, numbers = arrivals.take(some), numbers[some]
+        if not len(numbers):
             return outcome
         if self.base is None:
             self.base = int(kept.rows.time.min()) - BASE_LEAD
         if not self.layout.weighted and (kept.rows.weight is not None or kept.rows.count is not None):
             self._widen()
+        earliest = int(kept.rows.time.min())
+        self._oldest, self._oldest_met = min(self._oldest, earliest), min(self._oldest_met, earliest)
         packed = self._pack(kept)
-        numbers = self.table.allocate(len(packed))
         self._scatter(numbers, packed)
-        self._index.insert(kept.key, numbers)
         if any(channel.no_feedback is not None for channel in self.model.channels):
             outcome.changes.append(Change(None, self.view(packed), tuple(range(len(self.model.channels)))))
         if len(self.waiting):
@@ -193,7 +207,8 @@ class Join:
         layout = Layout.of(self.model, weighted=True)
         table = Table(self.table.name, layout.dtype, capacity=self.model.max_pending + CHUNK)
         numbers = table.allocate(self.table.high_water)
-        for name in self.layout.dtype.names or ():
+        fields = self.layout.dtype.names or ()
+        for name in fields:
             table.rows[name][numbers] = self.table.rows[name][numbers]
         table.rows["weight"][numbers] = 1.0
         table.rows["count"][numbers] = 1
@@ -228,35 +243,61 @@ class Join:
         number = self._index.lookup(feedback["key"])
         missing = number < 0
         if missing.any():
-            lost = feedback[missing]
+            lost = pick(feedback, missing)
             if self.exponent:
                 outside = (lost["key"] & np.uint64(self._mask)) != 0
                 outcome.settle(lost[outside], SAMPLED_OUT)
                 lost = lost[~outside]
             self.waiting.add(lost)
-            feedback, number = feedback[~missing], number[~missing]
+            feedback, number = pick(feedback, ~missing), number[~missing]
             if not len(feedback):
                 return
         assert self.base is not None
-        found = self._gather(number)
-        time = read_time(found, "time_low", "time_high", self.base)
+        rows = self._gather(number)
+        time = read_time(rows, "time_low", "time_high", self.base)
         block_end = time // self._block * self._block + self._block
         channel = feedback["channel"]
         late = feedback["time"] > block_end + self._due[channel]
-        held = late & (block_end > self.sealed_until[channel])
-        if held.any():
-            self.deferred.add(feedback[held], block_end[held])
-            feedback, number, time, late = feedback[~held], number[~held], time[~held], late[~held]
-        for turn in _turns(number):
-            for one in np.unique(feedback["channel"][turn]):
-                part = turn[feedback["channel"][turn] == one]
-                self._settle(int(one), number[part], feedback[part], time[part], late[part], outcome)
+        if late.any():
+            held = late & (block_end > self.sealed_until[channel])
+            if held.any():
+                self.deferred.add(pick(feedback, held), block_end[held])
+                on = ~held
+                feedback, number, rows, time, late = pick(feedback, on), number[on], pick(rows, on), time[on], late[on]
+        for step, turn in enumerate(_turns(number)):
+            if len(turn) < len(number) or step:
+                # A prediction met in an earlier turn has changed since.
+                batch = (pick(feedback, turn), number[turn], self._gather(number[turn]), time[turn], late[turn])
+            else:
+                batch = (feedback, number, rows, time, late)
+            self._settle_channels(*batch, outcome)
+
+    def _settle_channels(
+        self,
+        feedback: NDArray[np.void],
+        number: NDArray[np.int64],
+        rows: NDArray[np.void],
+        time: NDArray[np.int64],
+        late: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        """Settles records of distinct predictions, channel by channel."""
+        if not len(feedback):
+            return
+        channels = np.flatnonzero(np.bincount(feedback["channel"]))
+        for one in channels.tolist():
+            if len(channels) == 1:
+                self._settle(one, feedback, number, rows, time, late, outcome)
+            else:
+                part = np.flatnonzero(feedback["channel"] == one)
+                self._settle(one, pick(feedback, part), number[part], pick(rows, part), time[part], late[part], outcome)
 
     def _settle(
         self,
         channel: int,
-        number: NDArray[np.int64],
         feedback: NDArray[np.void],
+        number: NDArray[np.int64],
+        rows: NDArray[np.void],
         time: NDArray[np.int64],
         late: NDArray[np.bool_],
         outcome: Outcome,
@@ -264,10 +305,10 @@ class Join:
         """Decides what becomes of one record a prediction."""
         assert self.base is not None
         label, low, high = f"label{channel}", f"low{channel}", f"high{channel}"
-        rows = self._gather(number)
         retract = feedback["retract"] != 0
         has = rows[label] != NONE
         result = np.where(late, LATE, JOINED).astype(np.uint8)
+        wins = np.ones(len(rows), dtype=np.bool_)
         if has.any():
             stamp = np.clip(feedback["time"] - self.base, 0, REACH - 1) + self.base
             held = read_time(rows, low, high, self.base)
@@ -276,14 +317,11 @@ class Join:
             result[has & newer & ~late] = REPLACED
             result[has & ~newer] = np.where((stamp == held) & (rank == 0), DUPLICATE, SUPERSEDED)[has & ~newer]
             wins = ~has | newer
-        else:
-            wins = np.ones(len(rows), dtype=np.bool_)
-        first = ~has & ~retract
         result[wins & retract] = WITHDRAWN
-        delay = np.where(first, np.maximum(feedback["time"] - time, 0), -1)
+        delay = np.where(has | retract, -1, np.maximum(feedback["time"] - time, 0))
         outcome.settled.append(Settled(feedback["channel"], result, rows["version"].copy(), delay))
         if not wins.all():
-            rows, number, feedback, retract = rows[wins], number[wins], feedback[wins], retract[wins]
+            rows, number, feedback, retract = pick(rows, wins), number[wins], pick(feedback, wins), retract[wins]
             if not len(rows):
                 return
         before = self.view(rows)
@@ -302,7 +340,8 @@ class Join:
     ) -> NDArray[np.int64]:
         """Order of a record against the label that holds, by content: 1 after it, 0 equal, -1 before it.
 
-        It decides between equal timestamps, so it must not depend on the order of arrival: classes compare by their text.
+        It decides between equal timestamps, so it must not depend on the order of arrival: classes compare by their
+        text.
         """
         was = rows[f"label{channel}"]
         withdrawn = was == RETRACTED
@@ -319,7 +358,8 @@ class Join:
         if self.model.channels[channel].kind == "sample":
             new, old = np.nan_to_num(feedback["propensity"]), np.nan_to_num(rows[f"propensity{channel}"])
             content = np.where(content == 0, np.sign(new - old).astype(np.int64), content)
-        return np.where(both, content, rank)
+        order: NDArray[np.int64] = np.where(both, content, rank)
+        return order
 
     # ---------------------------------------------------------------- rows
 
@@ -406,8 +446,8 @@ class Join:
     def thin(self) -> Iterator[Outcome]:
         """Halves the hash sample: the windows become what they had been under the new rate from the start.
 
-        Rows that leave the sample take their labels with them, the others count twice as much; so the labelled sums stay unbiased
-        and remain correctable to the last row.
+        Rows that leave the sample take their labels with them, the others count twice as much; so the labelled sums
+        stay unbiased and remain correctable to the last row.
         """
         self.exponent += 1
         mask = np.uint64(self._mask)
@@ -437,16 +477,19 @@ class Join:
         outcome = Outcome()
         before = clock - self.model.horizon
         outcome.settle(self.waiting.expire(before), ORPHANED)
-        if self.base is None:
+        if self.base is None or before <= self._oldest:
             return outcome
         start, self._cursor = self._cursor, self._cursor + SCAN
-        if self._cursor >= self.table.high_water:
-            self._cursor = 0
-        numbers = self.table.live_numbers(start, min(start + SCAN, self.table.high_water))
+        numbers = self.table.live_numbers(start, min(self._cursor, self.table.high_water))
         packed = self._gather(numbers)
-        old = read_time(packed, "time_low", "time_high", self.base) < before
+        time = read_time(packed, "time_low", "time_high", self.base)
+        old = time < before
         if old.any():
             self._drop(numbers[old], packed[old])
+        self._oldest_met = min(self._oldest_met, int(time[~old].min(initial=LATEST)))
+        if self._cursor >= self.table.high_water:
+            # A whole round is done: until the clock has passed the oldest prediction met, there is nothing to look for.
+            self._oldest, self._oldest_met, self._cursor = self._oldest_met, LATEST, 0
         return outcome
 
     def _drop(self, numbers: NDArray[np.int64], packed: NDArray[np.void]) -> None:
@@ -454,17 +497,20 @@ class Join:
         self.table.free(numbers)
 
 
+def pick(rows: NDArray[np.void], index: NDArray[Any]) -> NDArray[np.void]:
+    """Rows of a structured array, copied as opaque bytes: numpy would copy them field by field."""
+    picked: NDArray[np.void] = rows.view(f"V{rows.dtype.itemsize}")[index].view(rows.dtype)
+    return picked
+
+
 def _turns(number: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     """Positions in batches within which no prediction occurs twice, in order of arrival."""
-    if len(number) < 2:
+    ordered = np.sort(number)
+    if not (ordered[1:] == ordered[:-1]).any():
         yield np.arange(len(number))
         return
     order = np.argsort(number, kind="stable")
-    ordered = number[order]
     again = ordered[1:] == ordered[:-1]
-    if not again.any():
-        yield np.arange(len(number))
-        return
     starts = np.flatnonzero(np.concatenate([[True], ~again]))
     rank = np.arange(len(number)) - np.repeat(starts, np.diff(np.append(starts, len(number))))
     turn = np.empty(len(number), dtype=np.int64)

@@ -1,7 +1,7 @@
 """How a waiting prediction is packed.
 
-A row holds what its contributions are made of and nothing else; there may be a hundred million of them. Times are 40-bit
-offsets from a base that lies 17 years before the model's first prediction, so they reach 17 years both ways.
+A row holds what its contributions are made of and nothing else; there may be a hundred million of them. Times are
+40-bit offsets from a base that lies 17 years before the model's first prediction, so they reach 17 years both ways.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class VectorFile:
         return references
 
     def read(self, references: NDArray[np.uint64], classes: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """(which rows have a vector, probabilities of shape (rows, classes)); classes that a row does not name have 0."""
+        """(which rows have a vector, probabilities [rows, classes]); classes that a row does not name have 0."""
         probability = np.zeros((len(references), classes))
         given = np.zeros(len(references), dtype=np.bool_)
         some = np.flatnonzero(references)

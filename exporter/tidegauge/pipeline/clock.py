@@ -1,7 +1,8 @@
 """What time it is: by the wall, or by the logs.
 
-The log clock is the highest accepted prediction timestamp, for replays and tests. Feedback never moves it, a source may lead the
-other prediction sources that still have something to read by a day at most, and nothing beyond the wall clock is accepted.
+The log clock is the highest accepted prediction timestamp, for replays and tests. Feedback never moves it, a source
+may lead the other prediction sources that still have something to read by a day at most, and nothing beyond the wall
+clock is accepted.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tidegauge.assess.detectors.detector import Context, State
 from tidegauge.config.settings import Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
-from tidegauge.join.join import CHUNK, NEVER_SEALED, RESULTS, Arrivals, Join, Outcome
+from tidegauge.join.join import CHUNK, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
 from tidegauge.join.layout import Layout
 from tidegauge.join.rows import NONE, Labels, Rows
 from tidegauge.join.vectors import VectorFile
@@ -132,8 +132,12 @@ class Engine:
         late = columns.time < max(self.tally.oldest_pane(), self.tally.ladder.edges(clock, clock)[-1])
         self.records["predictions", "late"] += int((keep & late).sum())
         keep &= ~late
-        repeated = self.join.find_repeated(columns.key)
-        self.records["predictions", "duplicate"] += int((keep & repeated).sum())
+        while len(self.join.table.rows) - self.join.table.live < len(keep):
+            self._thin()
+        numbers = np.full(len(keep), NO_ROW, dtype=np.int64)
+        numbers[keep] = self.join.claim(columns.key[keep])
+        repeated = numbers == REPEATED
+        self.records["predictions", "duplicate"] += int(repeated.sum())
         keep &= ~repeated
         index = np.flatnonzero(keep)
         self.records["predictions", "accepted"] += len(index)
@@ -159,13 +163,12 @@ class Engine:
         error, latency = columns.error, columns.latency_ms
         if len(index) < len(keep):
             arrivals, error, latency = arrivals.take(index), error[index], latency[index]
+            numbers = numbers[index]
         self._make_room()
         rows = arrivals.rows
         self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
         self.tally.add(rows, 1, None)
-        while len(self.join.table.rows) - self.join.table.live < len(rows):
-            self._thin()
-        self._follow(self.join.insert(arrivals))
+        self._follow(self.join.insert(arrivals, numbers))
         self._keep_bounds()
         return len(index)
 
@@ -187,7 +190,8 @@ class Engine:
         feedback["number"] = columns.value
         feedback["propensity"] = columns.propensity
         feedback["retract"] = columns.retract
-        places = np.array([self._channels[name] for name in columns.channel.values], dtype=np.uint8)
+        # The batch may name channels of other models; none of these rows is of theirs.
+        places = np.array([self._channels.get(name, 0) for name in columns.channel.values], dtype=np.uint8)
         feedback["channel"] = places[columns.channel.codes]
         if self.model.task != "regression" and len(columns.label.values):
             relative = np.array(self._relative, dtype=np.bool_)[feedback["channel"]]
@@ -201,7 +205,7 @@ class Engine:
         return feedback
 
     def _known_class(self, text: str) -> int:
-        """On channels that only report mistakes a label may be any word; one that names no class contradicts them all."""
+        """On channels of reports a label may be any word; one that names no class contradicts them all."""
         code = self.classes.known(text)
         return UNNAMED if code is None else code
 
@@ -250,7 +254,7 @@ class Engine:
             self.totals.count_feedback(settled.channel, settled.result, settled.version, settled.delay)
 
     def _counted(self, rows: Rows, channels: tuple[int, ...]) -> Rows:
-        """The rows that can contribute: those with a label on any channel that shares a family with the changed ones."""
+        """The rows that can contribute: those with a label on a channel that shares a family with a changed one."""
         related = {
             number
             for family in self.tally.families

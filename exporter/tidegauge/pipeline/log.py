@@ -38,7 +38,7 @@ class LineFormatter(logging.Formatter):
 
     def __init__(self, style: str) -> None:
         super().__init__()
-        self._style = style
+        self._form = style
 
     def format(self, record: logging.LogRecord) -> str:
         stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -50,7 +50,7 @@ class LineFormatter(logging.Formatter):
         fields.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
-        if self._style == "json":
+        if self._form == "json":
             return json.dumps(fields, default=str)
         return " ".join(f"{name}={_quoted(str(value))}" for name, value in fields.items())
 

@@ -33,7 +33,7 @@ from tidegauge.state.table import Table
 SCHEMA = 1
 """Version of what is saved; a reader refuses newer ones."""
 BLOB = "tidegauge"
-BLOCK_BYTES = {"predictions": 4 << 20, "feedback": 1 << 20}
+BLOCK_BYTES = {"predictions": 4194304, "feedback": 1 << 20}
 """Feedback lines are short; smaller blocks keep the two logs closer together in time."""
 LEADING_TURNS = 32
 """A source that is ahead in time still gets every so manieth block, so that none starves."""
@@ -51,10 +51,10 @@ class Reader:
     files: FileSource
     decoder: PredictionDecoder | FeedbackDecoder
     exhausted: bool = True  # nothing to read until the next poll
-    reached: int = -ALWAYS  # ms; where the last block lies in time
+    reached: int = -ALWAYS  # ms; the log that is least far in time is read next
     recent: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
     skipped: int = 0  # turns given to others
-    caught_up_at: int = 0  # ms, wall; when it last had nothing to read
+    caught_up_at: int = 0  # ms, wall; when it last had nothing to read, at first when it was opened
 
     def read_until(self) -> int:
         """Up to which time every record of this source has been seen."""
@@ -107,7 +107,7 @@ class Pipeline:
         files = FileSource(
             source, max_line_bytes=self.settings.max_line_bytes, position=positions.get(_identity(source))
         )
-        return Reader(source, files, decoder)
+        return Reader(source, files, decoder, caught_up_at=wall_now())
 
     def _model(self, name: str) -> Model | None:
         for model in self.settings.models:
@@ -177,8 +177,10 @@ class Pipeline:
         times = [batch.time for batch in decoded.batches if len(batch.time)]
         if times:
             both = np.concatenate(times) if len(times) > 1 else times[0]
-            reader.reached = int(np.median(both))
-            reader.recent.append(int(both.min()))
+            low, high = int(both.min()), int(both.max())
+            # Feedback is read when its next block is likely to lie within what is known of predictions.
+            reader.reached = high if kind == "predictions" else high + (high - low)
+            reader.recent.append(low)
         clock = self.clock
         for batch in decoded.batches:
             if isinstance(batch, PredictionColumns):

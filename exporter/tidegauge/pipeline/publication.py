@@ -182,7 +182,7 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
             columns.add(catalogue.MODEL_FEEDBACK_TOTAL, (model.name, "", channel.name, result), count)
     shown = set(versions.values())
     for detector in DETECTORS:
-        for number, channel in enumerate(model.channels):
+        for channel in model.channels:
             state = engine.detectors.get(f"{detector.name}/{channel.name}", detector.initial)
             for reading in detector.readings(state):
                 labels = dict(reading.labels)
@@ -190,8 +190,8 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
                     continue
                 family = catalogue.NAMED[reading.family]
                 known = {"model": model.name, "channel": channel.name, **labels}
-                row = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
-                columns.add(family, row, reading.value)
+                values = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
+                columns.add(family, values, reading.value)
     _fold(columns, catalogue.MODEL_CONFUSION_TOTAL)
     built: list[AnySamples] = []
     if latency_rows:
@@ -296,10 +296,10 @@ def _details(
     total = counts.score_bins[position].reshape(2, CALIBRATION_BINS, -1).sum(axis=2)
     expected = counts.score_sum[position].reshape(CALIBRATION_BINS, -1).sum(axis=1)
     for number in range(CALIBRATION_BINS):
-        row = (*place, f"{(number + 1) / CALIBRATION_BINS:.3f}")
-        columns.add(catalogue.MODEL_CALIBRATION_BIN_PREDICTIONS, row, float(total[:, number].sum()))
-        columns.add(catalogue.MODEL_CALIBRATION_BIN_EXPECTED, row, float(expected[number]))
-        columns.add(catalogue.MODEL_CALIBRATION_BIN_OBSERVED, row, float(total[1, number]))
+        bin_ = (*place, f"{(number + 1) / CALIBRATION_BINS:.3f}")
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_PREDICTIONS, bin_, float(total[:, number].sum()))
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_EXPECTED, bin_, float(expected[number]))
+        columns.add(catalogue.MODEL_CALIBRATION_BIN_OBSERVED, bin_, float(total[1, number]))
 
 
 def _folded(matrix: NDArray[np.float64], keep: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Scores on a model's reference data: what the same metrics are on the file that the configuration names.
 
-The file holds records with a prediction and its label in one line. It goes through the same decoding, counting and metrics as the
-logs do, so the two compare.
+The file holds records with a prediction and its label in one line. It goes through the same decoding, counting and
+metrics as the logs do, so the two compare.
 """
 
 from __future__ import annotations

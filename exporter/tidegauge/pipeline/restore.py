@@ -1,7 +1,8 @@
 """Saved state back to work: an engine from what was saved of it, as far as it fits the configuration of now.
 
-Where the shape is the same everything is adopted as it is. Where it is not, the pending predictions are carried over field by
-field and the windows are counted anew from them, which is exact as far back as the horizon. What is dropped is said.
+Where the shape is the same everything is adopted as it is. Where it is not, the pending predictions are carried over
+field by field and the windows are counted anew from them, which is exact as far back as the horizon. What is dropped
+is said.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         fresh.adopt(tables, shape["edges"])
         parts.tally = fresh
         return Engine(model, parts, spool), notes
-    old = _old_tally(model.name, shape, saved, store)
-    renumber = _renumbering(old.series, fresh.series, slice_places)
-    notes += fresh.take_over(old, shape["room"], room, only=frozenset([traffic.NAME]), renumber=renumber)
+    before = _old_tally(model.name, shape, saved, store)
+    renumber = _renumbering(before.series, fresh.series, slice_places)
+    notes += fresh.take_over(before, shape["room"], room, only=frozenset([traffic.NAME]), renumber=renumber)
     parts.tally = fresh
     engine = Engine(model, parts, spool)
     engine.recount()

@@ -1,18 +1,18 @@
 """Runs a pipeline: reads, refreshes, saves and publishes until told to stop.
 
-The main thread reads and refreshes. A saver thread makes each refresh durable and only then publishes it, so what has been served
-survives a crash. HTTP threads serve finished bytes.
+The main thread reads and refreshes. A saver thread makes each refresh durable and only then publishes it, so what has
+been served survives a crash. HTTP threads serve finished bytes.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,8 +66,9 @@ class Runner:
         self._references = ReferenceScores()
         self._references.update(self._settings)
         self._store, self._pipeline = _open(self._settings)
-        self._stop = threading.Event()
-        self._wake = threading.Event()
+        # Signal handlers set these and run in the middle of anything, even of a wait: no lock may be needed for it.
+        self._stopping = False
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._reload_wanted = False
         self._reload_answers: queue.SimpleQueue[queue.SimpleQueue[tuple[bool, str]]] = queue.SimpleQueue()
         self._reloaded = True
@@ -77,7 +78,14 @@ class Runner:
         self._saving: Future[None] | None = None
         self._refreshed = time.monotonic()
         self._on_refresh = on_refresh
-        self._server = Server(listen, Hooks(self._healthy, self._reload_from_http), enable_lifecycle=enable_lifecycle)
+        hooks = Hooks(self._healthy, self._reload_from_http)
+        try:
+            self._server = Server(listen, hooks, enable_lifecycle=enable_lifecycle)
+            self._server.start()
+        except (OSError, ValueError):
+            self._pipeline.close()
+            self._store.close()
+            raise
 
     @property
     def port(self) -> int:
@@ -85,28 +93,26 @@ class Runner:
 
     def stop(self) -> None:
         """Ends `run` after a last save; safe to call from a signal handler."""
-        self._stop.set()
-        self._wake.set()
+        self._stopping = True
+        self._wake.put(None)
 
     def request_reload(self) -> None:
         """Reads the configuration again soon; safe to call from a signal handler."""
         self._reload_wanted = True
-        self._wake.set()
+        self._wake.put(None)
 
     # ---------------------------------------------------------------- the loop
 
     def run(self) -> None:
         """Works until `stop`."""
-        self._server.start()
         log.info("serving", extra={"port": self._server.port, "version": __version__})
         self._publish_first()
         next_poll = next_refresh = 0.0
         busy = False
         try:
-            while not self._stop.is_set():
+            while not self._stopping:
                 now = time.monotonic()
-                self._answer_reloads()
-                if now >= next_poll:
+                if self._answer_reloads() or now >= next_poll:
                     self._pipeline.poll()
                     next_poll = now + self._settings.poll_interval / 1000
                 busy = self._pipeline.step()
@@ -116,17 +122,21 @@ class Runner:
                     next_refresh = time.monotonic() + self._settings.refresh_interval / 1000
                 if not busy:
                     pause = max(0.0, min(next_poll, max(next_refresh, now + 0.01)) - time.monotonic())
-                    self._wake.wait(pause)
-                    self._wake.clear()
+                    with suppress(queue.Empty):
+                        self._wake.get(timeout=pause)
+            self._save_last()
         finally:
-            self._finish()
+            # After an exception nothing is saved: what is in memory may be half done, and the logs are read again.
+            self._close()
 
-    def _finish(self) -> None:
+    def _save_last(self) -> None:
         if self._saving is not None:
             self._saving.result()
         self._refresh()
         if self._saving is not None:
             self._saving.result()
+
+    def _close(self) -> None:
         self._saver.shutdown()
         self._server.stop()
         self._pipeline.close()
@@ -134,7 +144,12 @@ class Runner:
         log.info("stopped")
 
     def _saved(self) -> bool:
-        return self._saving is None or self._saving.done()
+        if self._saving is None:
+            return True
+        if not self._saving.done():
+            return False
+        self._saving.result()  # what is wrong with rendering ends the process; it must not end in a silent thread
+        return True
 
     def _publish_first(self) -> None:
         samples = self_samples(self._self_view({}, 0.0, wall_now()))
@@ -201,7 +216,7 @@ class Runner:
         sources = []
         for reader in pipeline.readers:
             status = reader.files.status()
-            lag = 0.0 if reader.exhausted or not reader.caught_up_at else (now - reader.caught_up_at) / 1000
+            lag = 0.0 if reader.exhausted else (now - reader.caught_up_at) / 1000
             sources.append(
                 SourceView(
                     reader.source.name,
@@ -246,22 +261,24 @@ class Runner:
     def _reload_from_http(self) -> tuple[bool, str]:
         answer: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
         self._reload_answers.put(answer)
-        self._wake.set()
+        self._wake.put(None)
         try:
             return answer.get(timeout=RELOAD_PATIENCE)
         except queue.Empty:
             return False, "the reload has not finished yet"
 
-    def _answer_reloads(self) -> None:
+    def _answer_reloads(self) -> bool:
+        """Whether there was a reload: the sources have then not yet looked at their files."""
         waiting: list[queue.SimpleQueue[tuple[bool, str]]] = []
         while not self._reload_answers.empty():
             waiting.append(self._reload_answers.get())
         if not waiting and not self._reload_wanted:
-            return
+            return False
         self._reload_wanted = False
         outcome = self._reload()
         for answer in waiting:
             answer.put(outcome)
+        return True
 
     def _reload(self) -> tuple[bool, str]:
         try:

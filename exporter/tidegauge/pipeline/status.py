@@ -19,7 +19,8 @@ LEADING = ("accuracy", "f1", "roc_auc", "log_loss", "mae", "rmse", "r2", "report
 def page_model(pipeline: Pipeline, views: Sequence[ModelView], *, ready: bool, refreshed: int | None) -> PageModel:
     """Everything that the page shows now."""
     rows = [row for engine, view in zip(pipeline.engines.values(), views, strict=False) for row in _rows(engine, view)]
-    sources, problems = [], []
+    sources: list[SourceRow] = []
+    problems: list[str] = []
     for reader in pipeline.readers:
         status = reader.files.status()
         sources.append(SourceRow(reader.source.name, reader.source.pattern, status.files, status.lag_bytes))

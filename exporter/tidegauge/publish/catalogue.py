@@ -80,7 +80,8 @@ MODEL_FEEDBACK_TOTAL = _counter(
     "model_feedback_total",
     "Feedback records by what finally became of them: joined (gave a prediction its label), replaced (a newer label "
     "took its place), duplicate, superseded (older than the label held), retracted, orphaned (no prediction until the "
-    "horizon), late (after its prediction's block was sealed; it reaches the windows but not the counters), sampled_out (its prediction is outside the hash sample).",
+    "horizon), late (after its prediction's block was sealed: it reaches the windows, not the outcome counters), "
+    "sampled_out (its prediction is outside the hash sample).",
     *_CHANNEL,
     "result",
 )

@@ -20,6 +20,7 @@ from tidegauge.sources.readers import GzipReader, Reader, open_reader, unsupport
 QUIET_POLLS = 3
 QUIET_MS = 5_000
 START_BYTES = 64
+STRONG_BYTES = 256
 
 
 Signature = tuple[int, int, int]
@@ -41,6 +42,12 @@ class Candidate:
     compressed: bool = False
     whole: bool = True  # not a compressed file that stops in the middle of its first bytes
     matched: bool = False  # begins like a known part
+
+    @property
+    def streams(self) -> tuple[str | None, ...]:
+        """Live names it may have had, judged by its own."""
+        folder, name = os.path.split(self.path)
+        return self.stream, self.path, *(os.path.join(folder, old) for old in names.live_names(name))  # noqa: PTH118
 
 
 @dataclass(slots=True)
@@ -72,9 +79,11 @@ def confirm(
         settle_down(part, path, stat)
         return True
     try:
-        reader = files.open(part, path)
-        grown_gzip = part.compressed and not part.doubted and stat.st_size > part.size
-        match = Match.SAME if grown_gzip else compare(reader, stat.st_size, part)
+        held = files.get(part)
+        reader = held or files.open(part, path)
+        # Comparing would inflate a compressed file from its start; one that is held open and grew is the same.
+        grown = held is not None and held.compressed and not part.doubted and stat.st_size > part.size
+        match = Match.SAME if grown else compare(reader, stat.st_size, part)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -90,12 +99,20 @@ def confirm(
         # Either it lost its end, or it was emptied and begins alike: a copy that holds everything decides (find_lost).
         files.close(part)
         return False
-    if not part.head:
-        part.head = reader.read(0, part.head_length)
+    part.compressed = reader.compressed
+    if not grown:
+        learn_head(part, reader)
     part.quiet.reset()
     part.settled = False
     settle_down(part, path, stat)
     return True
+
+
+def learn_head(part: Part, reader: Reader) -> None:
+    """Takes as much of the file's first bytes into its identity as there is by now."""
+    if part.head_length < HEAD_BYTES or not part.head:
+        part.head = reader.read(0, HEAD_BYTES)
+        part.head_length, part.head_hash = len(part.head), digest(part.head)
 
 
 def settle_down(part: Part, path: str, stat: os.stat_result) -> None:
@@ -190,6 +207,8 @@ def find_lost(
         reader = open_reader(candidate.path)
         try:
             for part in alike:
+                if not _likely(part, candidate):
+                    continue
                 match = compare(reader, candidate.stat.st_size, part)
                 if match is not Match.OTHER:
                     likeness = (candidate.stat.st_ino == part.inode) * 2 + (candidate.path == part.path)
@@ -206,11 +225,11 @@ def find_lost(
     taken: set[str] = set()
     found: set[Part] = set()
     for _, part, candidate, match in sorted(pairs, key=lambda pair: pair[0], reverse=True):
-        if candidate.path in taken:
+        if candidate.path in taken or part in found:
             continue
         taken.add(candidate.path)
         own_prefix = match is Match.PREFIX and candidate.path == part.path and not candidate.compressed
-        if part not in found and (own_prefix or match is Match.SAME) and not _still_needed(part, candidate, files):
+        if (own_prefix or match is Match.SAME) and not _still_needed(part, candidate, files):
             found.add(part)
             _move(part, candidate, own_prefix, ledger, files)
         else:
@@ -218,6 +237,13 @@ def find_lost(
             bygone = match is Match.PREFIX and part in ledger.gone
             sight.copies[candidate.path] = (signature(candidate.stat), None if bygone else part)
     return taken
+
+
+def _likely(part: Part, candidate: Candidate) -> bool:
+    """Whether the names allow a match: few bytes are no proof of identity, for many files begin alike."""
+    if part.offset >= STRONG_BYTES or candidate.stat.st_ino == part.inode:
+        return True
+    return part.stream in candidate.streams and not (part.buried and candidate.path == part.stream)
 
 
 def _still_needed(part: Part, candidate: Candidate, files: OpenFiles) -> bool:
@@ -267,11 +293,7 @@ def is_copy(candidate: Candidate, index: HeadIndex, files: OpenFiles, sight: Sig
         alike += [part for part in index.longer(candidate.head) if not part.compressed]
     for part in alike:
         if candidate.compressed or part.compressed:
-            other = open_reader(candidate.path)
-            try:
-                copied = compare(other, candidate.stat.st_size, part) is not Match.OTHER
-            finally:
-                other.close()
+            copied = _same_content(candidate, part)
         else:
             size = candidate.stat.st_size
             reader = files.open(part, part.path)
@@ -280,6 +302,19 @@ def is_copy(candidate: Candidate, index: HeadIndex, files: OpenFiles, sight: Sig
             sight.copies[candidate.path] = (signature(candidate.stat), part)
             return True
     return False
+
+
+def _same_content(candidate: Candidate, part: Part) -> bool:
+    """Whether a file holds what a part holds, when at least one of them is compressed."""
+    ours, theirs = open_reader(part.path), open_reader(candidate.path)
+    try:
+        if ours.read(0, len(candidate.head)) != candidate.head:
+            return False
+        wholly_seen = len(candidate.head) < HEAD_BYTES and candidate.whole
+        return wholly_seen or compare(theirs, candidate.stat.st_size, part) is not Match.OTHER
+    finally:
+        ours.close()
+        theirs.close()
 
 
 def to_ignore(candidate: Candidate) -> Ignored:

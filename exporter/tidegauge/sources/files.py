@@ -1,13 +1,15 @@
 """Follows log files by polling and hands out their lines, each exactly once.
 
-One FileSource serves one glob; one thread uses it. `poll` looks at the disk, `read` hands out blocks of what poll saw,
-`position` says what has been handed out, to be saved together with what was made of it. docs/following-files.md lists what
-can happen to files and what comes of it.
+One FileSource serves one glob; one thread uses it. `poll` looks at the disk, `read` hands out blocks of what poll
+saw, `position` says what has been handed out, to be saved together with what was made of it. docs/following-files.md
+lists what can happen to files and what comes of it.
 """
 
 from __future__ import annotations
 
+import glob
 import os
+import sys
 from collections import deque
 from typing import Any
 
@@ -47,9 +49,11 @@ class FileSource:
         self._ledger = Ledger() if position is None else Ledger.from_json(position)
         self._files = OpenFiles(max_open_files)
         self._sight = Sight()
+        self._max_inflating = min(MAX_COMPRESSED_TURNS, max(1, max_open_files // 2))
         self._turns: deque[str] = deque()
         self._streams: dict[str, list[Part]] = {}
         self._settling: deque[Part] = deque()
+        self._seen: dict[str, tuple[int, int]] = {}
         self._first_poll = True
         self._problems: tuple[str, ...] = ()
         self._mounted = folders.mounted_files()
@@ -71,8 +75,13 @@ class FileSource:
             for path, stat in glance.live.items()
             if stat.st_size > 0 and path not in claimed and not self._sight.known_copy(path, stat, self._files)
         ]
-        if fresh or absent or self._sight.waiting or ledger.since_ms is None:
-            self._attribute(glance.live, claimed, absent, now_ms)
+        # An empty live file may have been filled and rotated away since the last look.
+        seen = {path: (stat.st_ino, 0 if stat.st_size else stat.st_mtime_ns) for path, stat in glance.live.items()}
+        if fresh or absent or self._sight.waiting or seen != self._seen or not seen:
+            streams = {self._source.pattern} if not glob.has_magic(self._source.pattern) else set()
+            streams |= seen.keys() | self._seen.keys()
+            self._seen = seen
+            self._attribute(glance.live, streams, claimed, absent, now_ms)
         for part in [part for part in ledger.parts if not part.present]:
             self._tend_absent(part, now_ms)
         if ledger.since_ms is None:
@@ -113,13 +122,18 @@ class FileSource:
         return claimed, absent
 
     def _attribute(
-        self, live: dict[str, os.stat_result], claimed: dict[str, Part], absent: list[Part], now_ms: int
+        self,
+        live: dict[str, os.stat_result],
+        streams: set[str],
+        claimed: dict[str, Part],
+        absent: list[Part],
+        now_ms: int,
     ) -> None:
         """Finds absent parts elsewhere, then makes parts of the files that are left."""
         ledger, files, sight = self._ledger, self._files, self._sight
-        known_streams = {part.stream for part in [*ledger.parts, *ledger.gone]}
+        streams = streams | {part.stream for part in [*ledger.parts, *ledger.gone]}
         sought = {place for part in absent for place in (part.path, part.home, part.stream) if place}
-        beside = folders.rotated({*live, *known_streams}, sought, self._source.rotated)
+        beside = folders.rotated(streams, sought, self._source.rotated)
         places: dict[str, tuple[os.stat_result, str | None]] = {
             found.path: (found.stat, found.stream) for found in beside if found.path not in live
         }
@@ -129,7 +143,7 @@ class FileSource:
         streams_of_beside = {found.path: found.stream for found in beside}
         for path, stat in live.items():
             base = streams_of_beside.get(path)
-            places[path] = (stat, base if base in live else path)
+            places[path] = (stat, base or path)
         absent = self._find_by_inode(absent, places, claimed, now_ms)
         owners = {
             (stat.st_dev, stat.st_ino): part for path, part in claimed.items() if (stat := folders.stat_regular(path))
@@ -348,22 +362,23 @@ class FileSource:
         return None
 
     def _must_wait(self, part: Part) -> bool:
-        return (
-            part.compressed
-            and self._files.get(part) is None
-            and self._files.compressed_in_use() >= min(MAX_COMPRESSED_TURNS, len(self._turns))
-        )
+        """Whether a compressed file's turn waits until others, already open, have been read to their end."""
+        if not part.compressed or self._files.get(part) is not None:
+            return False
+        heads = (self._streams[stream][0] for stream in self._turns if self._streams[stream])
+        return sum(1 for head in heads if head.compressed and self._files.get(head) is not None) >= self._max_inflating
 
     def _read_part(self, part: Part, limit: int) -> Block | None:
         """Reads on in one part. None if that gave no whole line."""
         context = min(MARK_BYTES, part.offset)
         begin = part.offset - context
-        wanted = limit if part.compressed else min(limit, part.size - part.offset)
+        there = sys.maxsize if part.compressed else part.size - part.offset
+        wanted = min(max(limit, part.head_length), there)
         try:
             reader = self._files.open(part, part.path)
             chunk = reader.read(begin, context + wanted)
-            if wanted == limit and limit <= self._max_line_bytes and chunk.rfind(b"\n", context) < 0:
-                wanted = self._max_line_bytes + 1
+            if wanted <= self._max_line_bytes and wanted < there and chunk.rfind(b"\n", context) < 0:
+                wanted = min(self._max_line_bytes + 1, there)
                 chunk = reader.read(begin, context + wanted)
         except OSError as error:
             self._files.close(part)
@@ -371,12 +386,12 @@ class FileSource:
             if not isinstance(error, FileNotFoundError):
                 self._sight.complain(part.path, error, self._ledger)
             return None
-        # The bytes before the offset come with the same read: what follows them belongs to the file they belong to.
-        if part.marks and (len(chunk) < context or digest(chunk[:context]) != part.marks[-1][1]):
+        ended = len(chunk) < context + wanted
+        if not _continues(part, chunk, context) or (ended and not part.compressed):
             part.doubted = True
             return None
         taken = take(chunk, context, part.offset, self._max_line_bytes, part.cut)
-        ended = len(chunk) < context + wanted or (not part.compressed and part.offset + wanted >= part.size)
+        ended = ended or wanted == there
         offset = begin + taken.start
         self._advance(part, chunk, taken.end, begin + taken.end)
         part.cut = taken.cut
@@ -393,7 +408,7 @@ class FileSource:
         if offset == part.offset:
             return
         self._ledger.read_bytes += offset - part.offset
-        if part.head_length < HEAD_BYTES and offset - end == 0:
+        if part.head_length < HEAD_BYTES and offset == end:
             part.head = chunk[:HEAD_BYTES]
             part.head_length, part.head_hash = len(part.head), digest(part.head)
         part.marks = advance_marks(part.marks, chunk, end, offset)
@@ -418,7 +433,7 @@ class FileSource:
             self._files.close(part)
             part.doubted = True
             return None
-        if part.marks and (len(chunk) < context or digest(chunk[:context]) != part.marks[-1][1]):
+        if not _continues(part, chunk, context):
             part.doubted = True
             return None
         if isinstance(reader, GzipReader) and not reader.complete and not reader.broken and not part.complained:
@@ -475,3 +490,13 @@ class FileSource:
     def close(self) -> None:
         """Closes every file. The position stays valid."""
         self._files.close_all()
+
+
+def _continues(part: Part, chunk: bytes, context: int) -> bool:
+    """Whether a chunk that begins `context` bytes before the part's offset is of the part.
+
+    What was read before comes with the same read as what follows, so that no truncation can slip in between.
+    """
+    if part.marks:
+        return len(chunk) >= context and digest(chunk[:context]) == part.marks[-1][1]
+    return len(chunk) >= part.head_length and digest(chunk[: part.head_length]) == part.head_hash

@@ -1,8 +1,8 @@
 """Knows a file again by its content, whatever it is called now.
 
-A file's identity is a hash of its first bytes (growing to 1024) together with marks: hashes of the up to 1024 bytes that
-end at the offset reached and at some offsets before it. Names, inodes and devices are only hints: inodes are reused, and
-device numbers change when NFS is mounted again.
+A file's identity is a hash of its first bytes (growing to 1024) together with marks: hashes of the up to 1024 bytes
+that end at the offset reached and at some offsets before it. Names, inodes and devices are only hints: inodes are
+reused, and device numbers change when NFS is mounted again.
 """
 
 from __future__ import annotations

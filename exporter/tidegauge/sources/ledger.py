@@ -48,7 +48,7 @@ class Ledger:
     def bury(self, part: Part) -> None:
         """Stops following a part and remembers what it was."""
         self.parts.remove(part)
-        part.present = False
+        part.present, part.buried = False, True
         part.first_target = None
         self.gone.append(part)
         del self.gone[:-MAX_GONE]
@@ -56,6 +56,7 @@ class Ledger:
     def revive(self, part: Part) -> None:
         if part not in self.parts:
             self.gone.remove(part)
+            part.buried = False
             self.parts.append(part)
 
     def to_json(self) -> dict[str, Any]:
@@ -82,5 +83,7 @@ class Ledger:
             next_order=saved["next_order"],
             since_ms=saved["since_ms"],
         )
+        for part in ledger.gone:
+            part.buried = True
         ledger.events.update({name: count for name, count in saved["events"].items() if name in ledger.events})
         return ledger

@@ -35,8 +35,8 @@ class Taken:
 def take(chunk: bytes, begin: int, offset: int, max_line_bytes: int, cut: Cut | None) -> Taken:
     """Takes the first contiguous run of whole lines out of chunk[begin:], chunk[begin] being the file's byte `offset`.
 
-    A line of more than `max_line_bytes` (its newline not counted), or NUL bytes at the beginning of a line, end the run:
-    they are left out by the next call, so that data is always contiguous in the file.
+    A line of more than `max_line_bytes` (its newline not counted), or NUL bytes at the beginning of a line, end the
+    run: they are left out by the next call, so that data is always contiguous in the file.
     """
     size = len(chunk)
     shift = offset - begin
@@ -74,7 +74,7 @@ def _end_of_lines(chunk: bytes, at: int, max_line_bytes: int) -> int:
     """Index just after the last newline before the first over-long line, NUL-led line or unfinished line."""
     end = at
     while True:
-        # Everything between two line starts at most max_line_bytes + 1 apart is short enough: few searches cover it all.
+        # Everything between two line starts at most max_line_bytes + 1 apart is short enough; few searches cover it.
         newline = chunk.rfind(b"\n", end, end + max_line_bytes + 1)
         if newline < 0:
             break

@@ -1,4 +1,5 @@
-"""Holds open files, at most so many: the least recently used is closed first, one that can be opened again before one that cannot.
+"""Holds open files, at most so many: the least recently used is closed first, one that can be opened again before one
+that cannot.
 
 A file that was deleted or renamed lives on through its descriptor; that is why files stay open between polls.
 """
@@ -53,10 +54,6 @@ class OpenFiles:
         reader = self._readers.pop(part, None)
         if reader is not None:
             reader.close()
-
-    def compressed_in_use(self) -> int:
-        """How many compressed files are open and not read to their end."""
-        return sum(1 for part, reader in self._readers.items() if reader.compressed and part.unread)
 
     def close_all(self) -> None:
         for part in list(self._readers):

@@ -1,7 +1,7 @@
 """The record of one file being read: what it is, how far it was read, where it was seen last.
 
-A stream is what a live name carries over time; each file that held that name is a part of it. FileSource owns and changes
-parts; `to_json` and `from_json` are what is saved.
+A stream is what a live name carries over time; each file that held that name is a part of it. FileSource owns and
+changes parts; `to_json` and `from_json` are what is saved.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Part:
     head: bytes = b""  # the bytes that head_hash is of, when they have been seen since start
     present: bool = False  # seen at `path` by the last poll
     doubted: bool = True  # its content must be compared again before it is read
+    buried: bool = False  # it went away and was given up or done with
     truncated: bool = False  # its content is gone from where it was
     complained: bool = False  # its broken or unfinished compression was counted
     first_target: int | None = None  # size it had at start, until it has been read that far

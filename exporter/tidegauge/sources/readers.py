@@ -1,7 +1,7 @@
 """Reads a file's content at an offset, plain or gzip'd, in bounded memory.
 
-Both readers answer `read(offset, length)` with decompressed bytes, fewer at the end of what is there. Files are only ever
-read with pread: never mapped (a truncation under a mapping kills the process), never locked.
+Both readers answer `read(offset, length)` with decompressed bytes, fewer at the end of what is there. Files are only
+ever read with pread: never mapped (a truncation under a mapping kills the process), never locked.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class PlainReader:
 class GzipReader:
     """A gzip'd file of one or more members, which may grow. Owns its descriptor.
 
-    Reading forward is incremental; reading before the last offset asked for begins again at the file's start. Memory: the
-    bytes asked for last, plus one piece.
+    Reading forward is incremental; reading before the last offset asked for begins again at the file's start. Memory:
+    the bytes asked for last, plus one piece.
     """
 
     __slots__ = ("_buffer", "_fd", "_full", "_inflate", "_raw", "_start", "broken", "consumed")

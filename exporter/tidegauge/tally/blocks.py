@@ -1,7 +1,8 @@
 """Sealed blocks: stretches of prediction time whose sums are final.
 
-A block is sealed for a channel once, when the clock has passed its end plus the channel's maturity plus grace and every source
-has been read that far. What counts must not change its mind reads blocks, in order, and never the windows.
+A block is sealed for a channel once, when the clock has passed its end plus the channel's maturity plus grace and
+every source has been read that far. What counts must not change its mind reads blocks, in order, and never the
+windows.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from tidegauge.tally.tally import Tally
 class SealedBlock:
     """The final sums of one channel over [start, end) of prediction time, in ms.
 
-    `counts` has, for each family that the model keeps and that reads this channel (and those that read none), the series
-    (version as a whole or slice; see `Tally.series`) and their sums, shape (series, columns).
+    `counts` has, for each family that the model keeps and that reads this channel (and those that read none), the
+    series (version as a whole or slice; see `Tally.series`) and their sums, shape (series, columns).
     """
 
     channel: int

@@ -1,4 +1,5 @@
-"""What a family of counts is: a fixed number of int64 columns in a cell, and a pure function from rows to what they add.
+"""What a family of counts is: a fixed number of int64 columns in a cell, and a pure function from rows to what they
+add.
 
 A cell is one series (a version, or one value of one slice of a version) in one pane of prediction time.
 """
@@ -18,10 +19,10 @@ from tidegauge.tally.fixed import FixedPoint
 
 
 class Contribution(NamedTuple):
-    """What rows add: `amount[i]` is added to `column[i]` of the cell of row `row[i]`."""
+    """What rows add: `amount[i]` is added to `column[i]` (or to the one `column`) of the cell of row `row[i]`."""
 
     row: NDArray[np.int64]
-    column: NDArray[np.int64]
+    column: NDArray[np.int64] | int
     amount: NDArray[np.int64]
 
 
@@ -32,10 +33,11 @@ Contributions = Callable[[Rows], list[Contribution]]
 class Family:
     """A family bound to a model, and to the channels whose labels it reads.
 
-    `channels` empty: counted once, when a prediction arrives. Otherwise its counts follow every change of those labels.
-    `slice_columns` is 0 where slices do not have it; where it differs from `columns`, `slice_contribution` says what they add.
-    `schema` names what the columns mean (bins); counts of different schemas never add. The first `class_axes` axes of the columns
-    are classes, so the columns can be laid out anew when there is room for more of them.
+    `channels` empty: counted once, when a prediction arrives. Otherwise its counts follow every change of those
+    labels. `slice_columns` is 0 where slices do not have it; where it differs from `columns`, `slice_contribution`
+    says what they add. `schema` names what the columns mean (bins); counts of different schemas never add. The first
+    `class_axes` axes of the columns are classes, so the columns can be laid out anew when there is room for more of
+    them.
     """
 
     name: str
@@ -56,20 +58,17 @@ Binder = Callable[[Model, int], Iterable[Family]]
 """(model, room for classes) -> the families that this model keeps."""
 
 
-def one(row: NDArray[np.int64], column: int | NDArray[np.int64], amount: NDArray[np.int64]) -> Contribution:
-    """A contribution of one number a row."""
-    columns = np.full(len(row), column, dtype=np.int64) if isinstance(column, int) else column
-    return Contribution(row, columns, amount)
-
-
 def real(
     row: NDArray[np.int64], column: int | NDArray[np.int64], number: NDArray[np.float64], form: FixedPoint
 ) -> list[Contribution]:
     """Contributions of one real number a row, into `form.limbs` columns from `column` on; zero digits add nothing."""
     contributions = []
     for limb, digit in enumerate(form.encode(number)):
-        some = np.flatnonzero(digit)
-        if len(some):
+        filled = np.count_nonzero(digit)
+        if 2 * filled > len(digit):
+            contributions.append(Contribution(row, column + limb, digit))
+        elif filled:
+            some = np.flatnonzero(digit)
             where = column + limb if isinstance(column, int) else column[some] + limb
-            contributions.append(one(row[some], where, digit[some]))
+            contributions.append(Contribution(row[some], where, digit[some]))
     return contributions

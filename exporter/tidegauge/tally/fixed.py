@@ -1,9 +1,10 @@
 """Real numbers as int64 limbs, so that their sums are exact.
 
-Floating-point addition depends on the order of its terms; an integer addition does not. A real number is therefore split into
-32-bit digits of a fixed-point number and the digits are summed apart, as int64, without carrying: 2**31 numbers fit. Whatever the
-order of arrival, correction, merge or restart, the digits are the same, and a number that is subtracted again leaves nothing.
-(The idea is Kulisch's accumulator; see Neal, "Fast exact summation using small and large superaccumulators", 2015.)
+Floating-point addition depends on the order of its terms; an integer addition does not. A real number is therefore
+split into 32-bit digits of a fixed-point number and the digits are summed apart, as int64, without carrying: 2**31
+numbers fit. Whatever the order of arrival, correction, merge or restart, the digits are the same, and a number that
+is subtracted again leaves nothing. (The idea is Kulisch's accumulator; see Neal, "Fast exact summation using small
+and large superaccumulators", 2015.)
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class FixedPoint:
     def encode(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
         """Digits of finite numbers, shape (limbs, n), lowest first; rounds to nearest at 2**lowest.
 
-        Every digit keeps the sign of its number; the highest may exceed 32 bits, and numbers beyond its 60 are held there.
+        Every digit keeps the sign of its number; the highest may exceed 32 bits, and numbers beyond its 60 are held
+        there.
         """
         digits = np.empty((self.limbs, len(numbers)), dtype=np.int64)
         bound = 2.0 ** (self.lowest + DIGIT_BITS * (self.limbs - 1) + 60)

@@ -1,7 +1,7 @@
 """The ladder of pane widths: fine panes for recent time, coarse ones for old time, one cell for all that came before.
 
-Every width divides the next one, panes are aligned to UTC, and a window of width w is made of whole panes of the width that
-belongs to w or of finer ones, so sums of panes are sums of windows.
+Every width divides the next one, panes are aligned to UTC, and a window of width w is made of whole panes of the
+width that belongs to w or of finer ones, so sums of panes are sums of windows.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ class Ladder:
 def ladder_of(model: Model) -> Ladder:
     """The ladder that a model's windows and maturities need.
 
-    A short window far behind the clock (a long maturity) would need very many fine panes: there a pane may grow to a sixth of
-    its window. Widths come from one chain in which each divides the next, so a shorter window never has the wider pane.
+    A short window far behind the clock (a long maturity) would need very many fine panes: there a pane may grow to a
+    sixth of its window. Widths come from one chain in which each divides the next, so a shorter window never has the
+    wider pane.
     """
     maturity = max(channel.maturity for channel in model.channels)
     widths_wanted = [_pane(width, maturity) for width in sorted(model.windows)]

@@ -1,7 +1,7 @@
 """Keeps one model's sums: a cell for each series and pane, in each cell the counts of every family that has any.
 
-Additions are integer, so their order never matters. Panes move to coarser widths as they age, and end in one cell a series that
-holds everything older.
+Additions are integer, so their order never matters. Panes move to coarser widths as they age, and end in one cell a
+series that holds everything older.
 """
 
 from __future__ import annotations
@@ -147,44 +147,58 @@ class Tally:
         sign: int,
     ) -> None:
         columns = self.families[number].sliced if sliced else self.families[number].columns
-        flat_parts, amount_parts = [], []
         for cell, local in places:
-            for contribution in contributions:
-                where = local[contribution.row]
-                inside = where >= 0
-                if inside.all():
-                    flat_parts.append(where * columns + contribution.column)
-                    amount_parts.append(contribution.amount)
+            everywhere = bool(len(local)) and int(local.min()) >= 0
+            first = local * columns
+            # Contributions of one family mostly share their array of rows; its places are found once.
+            known: dict[int, NDArray[np.int64]] = {}
+            spots, amounts = [], []
+            for row, column, amount in contributions:
+                start = known.get(id(row))
+                if start is None:
+                    start = known[id(row)] = first[row]
+                if everywhere:
+                    spots.append(start + column)
+                    amounts.append(amount)
                 else:
-                    flat_parts.append(where[inside] * columns + contribution.column[inside])
-                    amount_parts.append(contribution.amount[inside])
-            if not flat_parts:
+                    inside = np.flatnonzero(start >= 0)
+                    spots.append(start[inside] + (column if isinstance(column, int) else column[inside]))
+                    amounts.append(amount[inside])
+            if not spots:
                 continue
-            flat, amount = np.concatenate(flat_parts), np.concatenate(amount_parts)
-            flat_parts, amount_parts = [], []
-            if len(flat):
-                self._merge(number, cell, flat, amount * sign, columns, sliced=sliced)
+            spot, amount = np.concatenate(spots), np.concatenate(amounts)
+            if len(spot):
+                self._merge(number, cell, spot, amount, columns, sliced=sliced, sign=sign)
 
     def _merge(
         self,
         number: int,
         cell: NDArray[np.int64],
-        flat: NDArray[np.int64],
+        spot: NDArray[np.int64],
         amount: NDArray[np.int64],
         columns: int,
         *,
         sliced: bool,
+        sign: int,
     ) -> None:
         """Adds amounts at (position in `cell`) * columns + column."""
-        used, position = _distinct(flat // columns)
-        size = len(used) * columns
-        spot = position * columns + flat % columns
-        if float(np.abs(amount).max()) * len(amount) < EXACT:
+        if len(cell) * columns > 4 * len(spot) + (1 << 18):
+            # Few rows over many panes: only the cells that get something are laid out.
+            position, column = np.divmod(spot, columns)
+            used, position = _distinct(position)
+            cell, spot = cell[used], position * columns + column
+        size = len(cell) * columns
+        if float(max(-int(amount.min()), int(amount.max()))) * len(amount) < EXACT:
             sums = np.bincount(spot, weights=amount, minlength=size).astype(np.int64)
         else:
             sums = np.zeros(size, dtype=np.int64)
             np.add.at(sums, spot, amount)
-        self._add_counts(number, cell[used], sums.reshape(len(used), columns), sliced=sliced)
+        shaped = sums.reshape(len(cell), columns)
+        used = np.flatnonzero(shaped.any(axis=1))
+        if len(used) < len(cell):
+            cell, shaped = cell[used], shaped[used]
+        if len(cell):
+            self._add_counts(number, cell, shaped if sign > 0 else -shaped, sliced=sliced)
 
     def _add_counts(self, number: int, cell: NDArray[np.int64], sums: NDArray[np.int64], *, sliced: bool) -> None:
         """Adds whole count vectors to distinct cells."""
@@ -201,7 +215,7 @@ class Tally:
     # ---------------------------------------------------------------- reading
 
     def window(self, family: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(series, sums) of the whole versions over panes that start in [start, end); sums have shape (series, columns)."""
+        """(series, sums [series, columns]) of the whole versions over panes that start in [start, end)."""
         return self._sum(family, start, end, sliced=False)
 
     def window_slices(self, family: str, start: int, end: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -331,9 +345,9 @@ class Tally:
     ) -> list[str]:
         """Adds the sums of a tally of another shape, as far as they fit; says what was dropped.
 
-        A family fits if its columns mean the same (more room for classes is made up for); a pane fits if it lies within one pane
-        of this ladder. `old_room` and `new_room` are the classes that the families are laid out for; `renumber` gives the series
-        here of series there, -1 where there is none; `only` names the families wanted.
+        A family fits if its columns mean the same (more room for classes is made up for); a pane fits if it lies
+        within one pane of this ladder. `old_room` and `new_room` are the classes that the families are laid out for;
+        `renumber` gives the series here of series there, -1 where there is none; `only` names the families wanted.
         """
         dropped = []
         live = other.cells.live_numbers(0, other.cells.high_water)

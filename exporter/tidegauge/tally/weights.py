@@ -1,7 +1,7 @@
 """Statistical weights.
 
-Most rows weigh 1, and their sums of w and w**2 are their number. So only the excess over 1 is kept, in columns that stay
-unallocated while no row has any: sum of w = n + sum of (w - 1).
+Most rows weigh 1, and their sums of w and w**2 are their number. So only the excess over 1 is kept, in columns that
+stay unallocated while no row has any: sum of w = n + sum of (w - 1).
 """
 
 from __future__ import annotations

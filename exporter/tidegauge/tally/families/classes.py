@@ -10,7 +10,7 @@ from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
 from tidegauge.tally.families.confusion import SCORED_KINDS
 from tidegauge.tally.families.scores import bin_of
-from tidegauge.tally.family import Contribution, Family, one
+from tidegauge.tally.family import Contribution, Family
 
 BINS = 100
 MAX_CLASSES = 20
@@ -39,7 +39,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             for code in range(min(classes, rows.vectors.probability.shape[1])):
                 bin_ = bin_of(np.clip(rows.vectors.probability[scored, code], 0.0, 1.0), BINS)
                 actual = (label.code[scored] == code).astype(np.int64)
-                contributions.append(one(scored, (code * 2 + actual) * BINS + bin_, count))
+                contributions.append(Contribution(scored, (code * 2 + actual) * BINS + bin_, count))
             return contributions
 
         yield Family(

@@ -8,7 +8,7 @@ import numpy as np
 
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import NONE, Rows
-from tidegauge.tally.family import Contribution, Family, one
+from tidegauge.tally.family import Contribution, Family
 from tidegauge.tally.weights import WEIGHT, excess
 
 SCORED_KINDS = ("complete", "sample")
@@ -24,7 +24,7 @@ def weighted_name(channel: str) -> str:
 
 
 def bind(model: Model, classes: int) -> Iterable[Family]:
-    """classes**2 columns of rows, actual-major, and for rows whose weight is not 1 the excess of w and w**2 in each cell."""
+    """classes**2 columns of rows, actual-major; for rows whose weight is not 1 the excess of w and w**2 as well."""
     if model.task == "regression":
         return
     for number, channel in enumerate(model.channels):
@@ -33,7 +33,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
 
         def contribution(rows: Rows, number: int = number) -> list[Contribution]:
             judged, cell = judge(rows, number, classes)
-            return [one(judged, cell, rows.counts()[judged])]
+            return [Contribution(judged, cell, rows.counts()[judged])]
 
         def weights(rows: Rows, number: int = number) -> list[Contribution]:
             judged, cell = judge(rows, number, classes)

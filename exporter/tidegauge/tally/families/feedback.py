@@ -8,7 +8,7 @@ import numpy as np
 
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import NONE, Rows
-from tidegauge.tally.family import Contribution, Family, one
+from tidegauge.tally.family import Contribution, Family
 
 LABELED, BAD = range(2)
 UNNAMED = 253
@@ -34,12 +34,12 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             amount = rows.counts()[given]
             if rows.rate is not None:
                 amount = amount * rows.rate[given]
-            contributions = [one(given, LABELED, amount)]
+            contributions = [Contribution(given, LABELED, amount)]
             if regression:
                 bad = rows.value[given] != label.value[given]
             else:
                 bad = (rows.predicted[given] != label.code[given]) & (rows.predicted[given] != NONE)
-            contributions.append(one(given[bad], BAD, amount[bad]))
+            contributions.append(Contribution(given[bad], BAD, amount[bad]))
             return contributions
 
         yield Family(name(channel.name), 2, contribution, channels=(number,))

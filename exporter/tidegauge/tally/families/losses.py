@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
 from tidegauge.tally.families.confusion import SCORED_KINDS
-from tidegauge.tally.family import Contribution, Family, one, real
+from tidegauge.tally.family import Contribution, Family, real
 from tidegauge.tally.fixed import UNIT
 from tidegauge.tally.weights import WEIGHT, heavy
 
@@ -42,7 +42,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
         def contribution(rows: Rows, number: int = number) -> list[Contribution]:
             scored, losses = row_losses(rows, number)
             count = rows.counts()[scored]
-            contributions = [one(scored, 0, count)]
+            contributions = [Contribution(scored, 0, count)]
             column = 1
             for loss in losses:
                 for power in (loss, loss * loss):
@@ -72,8 +72,8 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
 def row_losses(rows: Rows, channel: int) -> tuple[NDArray[np.int64], tuple[NDArray[np.float64], ...]]:
     """Rows with a label and a usable probability, and their losses.
 
-    Binary: (p - y)**2 and -log of the probability of what happened. Multiclass: the sum over classes of (p_k - y_k)**2 and -log
-    of the probability of the class that happened; probabilities are taken as logged.
+    Binary: (p - y)**2 and -log of the probability of what happened. Multiclass: the sum over classes of (p_k -
+    y_k)**2 and -log of the probability of the class that happened; probabilities are taken as logged.
     """
     label = rows.labels[channel]
     if rows.vectors is None:

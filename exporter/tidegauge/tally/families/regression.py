@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
 from tidegauge.tally.families.confusion import SCORED_KINDS
-from tidegauge.tally.family import Contribution, Family, one, real
+from tidegauge.tally.family import Contribution, Family, real
 from tidegauge.tally.fixed import WIDE
 
 LARGEST = 2.0**34
@@ -44,7 +44,10 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
         def contribution(rows: Rows, number: int = number) -> list[Contribution]:
             measured, terms, relative = row_terms(rows, number)
             count = rows.counts()[measured]
-            contributions = [one(measured, ROWS, count), one(measured[relative], ROWS_P, count[relative])]
+            contributions = [
+                Contribution(measured, ROWS, count),
+                Contribution(measured[relative], ROWS_P, count[relative]),
+            ]
             for position, term in enumerate(PLAIN):
                 contributions += real(measured, 2 + position * WIDE.limbs, terms[term] * count, WIDE)
             return contributions

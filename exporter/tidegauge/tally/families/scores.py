@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import NONE, Rows
 from tidegauge.tally.families.confusion import SCORED_KINDS
-from tidegauge.tally.family import Contribution, Family, one, real
+from tidegauge.tally.family import Contribution, Family, real
 from tidegauge.tally.fixed import PROBABILITY_BITS
 from tidegauge.tally.weights import WEIGHT, heavy
 
@@ -43,8 +44,8 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             count = rows.counts()[scored]
             total = np.rint(score * 2.0**PROBABILITY_BITS).astype(np.int64) * count
             return [
-                one(scored, bin_ * PER_BIN + positive, count),
-                one(scored, bin_ * PER_BIN + 2, total),
+                Contribution(scored, bin_ * PER_BIN + positive, count),
+                Contribution(scored, bin_ * PER_BIN + 2, total),
             ]
 
         def weights(rows: Rows, bins: int = BINS, number: int = number) -> list[Contribution]:
@@ -64,7 +65,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             contribution,
             channels=(number,),
             slice_columns=SLICE_BINS * PER_BIN,
-            slice_contribution=lambda rows, add=contribution: add(rows, SLICE_BINS),
+            slice_contribution=partial(contribution, bins=SLICE_BINS),
             schema=f"{BINS} and {SLICE_BINS} equal bins",
         )
         yield Family(
@@ -73,7 +74,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             weights,
             channels=(number,),
             slice_columns=SLICE_BINS * PER_BIN * WEIGHT.limbs,
-            slice_contribution=lambda rows, add=weights: add(rows, SLICE_BINS),
+            slice_contribution=partial(weights, bins=SLICE_BINS),
             schema=f"{BINS} and {SLICE_BINS} equal bins",
         )
 

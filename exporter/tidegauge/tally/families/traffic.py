@@ -8,7 +8,7 @@ import numpy as np
 
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
-from tidegauge.tally.family import Contribution, Family, one
+from tidegauge.tally.family import Contribution, Family
 
 NAME = "traffic"
 
@@ -19,4 +19,4 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
 
 
 def _contribution(rows: Rows) -> list[Contribution]:
-    return [one(np.arange(len(rows)), 0, rows.counts())]
+    return [Contribution(np.arange(len(rows)), 0, rows.counts())]

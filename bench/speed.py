@@ -1,0 +1,283 @@
+"""How fast logs are read: the whole job against the fastest parse alone, spoilt lines, long logs, and mtail.
+
+Every case is a process of its own on one core; the cases take turns, and medians are compared. "Work" is what a case
+does once its program has started; "process" is all of it. mtail, from Debian's package, takes part where it is on PATH.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "exporter")]
+
+import msgspec
+
+from bench import workload
+
+PARSE_BYTES = (1 << 16, 1 << 17)
+SPOILT_EVERY = 100
+MTAIL_PROGRAM = r"""
+counter predictions by version, class
+counter feedback by class
+/"version":"(?P<version>[^"]+)".*"prediction":"(?P<class>[^"]+)"/ {
+  predictions[$version][$class]++
+} else {
+  /"label":"(?P<class>[^"]+)"/ {
+    feedback[$class]++
+  }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one process took, in seconds; `records` is what it says it has seen."""
+
+    wall: float
+    cpu: float
+    work: float
+    records: int
+
+
+# -------------------------------------------------------------------- the cases, each in its own process
+
+
+def parse_alone(directory: Path, block: int) -> int:
+    """Parses the needed fields of both logs with msgspec and drops the result; returns the number of records."""
+    features = [(name, (float if kind == "numeric" else str) | None, None) for name, kind in workload.FEATURES.items()]
+    inner = msgspec.defstruct("Features", features, gc=False)
+    texts = ("prediction_id", "timestamp", "model", "version", "prediction")
+    fields = [*((name, str) for name in texts), ("score", float), ("latency_ms", float), ("features", inner)]
+    prediction = msgspec.defstruct("Prediction", fields, gc=False)
+    feedback = msgspec.defstruct(
+        "Feedback", [(name, str) for name in ("prediction_id", "timestamp", "label")], gc=False
+    )
+    return sum(
+        _parse(directory / name, msgspec.json.Decoder(record).decode_lines, block)
+        for name, record in ((workload.PREDICTIONS, prediction), (workload.FEEDBACK, feedback))
+    )
+
+
+def _parse(path: Path, decode: Callable[[memoryview], list[object]], block: int) -> int:
+    buffer = bytearray(2 * block)
+    view, kept, records = memoryview(buffer), 0, 0
+    with path.open("rb", buffering=0) as file:
+        while got := file.readinto(view[kept : kept + block]):
+            end = kept + got
+            cut = buffer.rfind(b"\n", 0, end) + 1
+            records += len(decode(view[:cut]))
+            kept = end - cut
+            buffer[:kept] = buffer[cut:end]
+    return records
+
+
+def whole_job(directory: Path) -> int:
+    """Reads both logs as the exporter does, up to a rendered page and a durable state; returns the accepted records."""
+    from tidegauge.config.load import load
+    from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
+    from tidegauge.pipeline.publication import view
+    from tidegauge.publish.render import LabelCache, render_lines
+    from tidegauge.state.store import Store
+
+    settings = load(directory / "tidegauge.yml")
+    store = Store.open(settings.state, schema=SCHEMA)
+    pipeline = Pipeline(settings, store, store.load())
+    pipeline.poll()
+    while pipeline.step():
+        pass
+    pipeline.advance()
+    samples = [part for engine in pipeline.engines.values() for part in view(engine, {}, pipeline.clock).samples]
+    render_lines(samples, LabelCache()).page(openmetrics=False)
+    pipeline.commit(*pipeline.capture())
+    pipeline.close()
+    store.close()
+    return sum(count for (_, result), count in pipeline.records.items() if result == "accepted")
+
+
+def child(case: str, directory: Path) -> None:
+    """Does one case, and prints what it took."""
+    import tidegauge.pipeline.pipeline
+    import tidegauge.pipeline.publication  # noqa: F401  # loading programs is no work
+
+    started = time.perf_counter()
+    records = whole_job(directory) if case == "job" else parse_alone(directory, int(case))
+    print(json.dumps({"work": time.perf_counter() - started, "records": records}))
+
+
+# -------------------------------------------------------------------- running them
+
+
+def run(command: Sequence[str | Path], core: int) -> tuple[float, float, bytes]:
+    """Seconds on the clock and on the core, and what the process printed. Raises RuntimeError if it fails."""
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    ) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}")
+    return wall, usage.ru_utime + usage.ru_stime, printed
+
+
+def run_child(case: str, directory: Path, core: int) -> Run:
+    """One case on one set of logs, from a fresh state."""
+    shutil.rmtree(directory / "state", ignore_errors=True)
+    wall, cpu, printed = run([sys.executable, Path(__file__).resolve(), "--child", case, directory], core)
+    said = json.loads(printed)
+    return Run(wall, cpu, said["work"], said["records"])
+
+
+def run_mtail(program: Path, directory: Path, core: int) -> Run:
+    """mtail counting predictions by version and class, and feedback by class."""
+    logs = [f"--logs={directory / name}" for name in (workload.PREDICTIONS, workload.FEEDBACK)]
+    command = ["mtail", "--one_shot", "--logtostderr=false", f"--log_dir={program.parent}", f"--progs={program}", *logs]
+    wall, cpu, printed = run(command, core)
+    counted = json.loads(printed[printed.index(b"[") :])
+    values = [value for metric in counted for value in metric.get("LabelValues") or []]
+    return Run(wall, cpu, wall, sum(value["Value"]["Value"] for value in values))
+
+
+def medians(runs: Sequence[Run]) -> Run:
+    """The median of each figure."""
+    return Run(
+        statistics.median(one.wall for one in runs),
+        statistics.median(one.cpu for one in runs),
+        statistics.median(one.work for one in runs),
+        runs[-1].records,
+    )
+
+
+# -------------------------------------------------------------------- the logs
+
+
+def make_logs(directory: Path, predictions: int, *, slices: str = "") -> Path:
+    """Logs and configuration in a new directory."""
+    directory.mkdir()
+    workload.write(directory, predictions)
+    (directory / "tidegauge.yml").write_text(workload.configuration(slices=slices))
+    return directory
+
+
+def spoil(logs: Path, directory: Path) -> Path:
+    """The same logs with some lines spoilt."""
+    directory.mkdir()
+    for name in (workload.PREDICTIONS, workload.FEEDBACK):
+        workload.damage(logs / name, directory / name, every=SPOILT_EVERY)
+    shutil.copy(logs / "tidegauge.yml", directory)
+    return directory
+
+
+def with_slices(logs: Path, directory: Path) -> Path:
+    """The same logs, counted by country too."""
+    directory.mkdir()
+    for name in (workload.PREDICTIONS, workload.FEEDBACK):
+        (directory / name).hardlink_to(logs / name)
+    (directory / "tidegauge.yml").write_text(workload.configuration(slices="country"))
+    return directory
+
+
+# -------------------------------------------------------------------- the whole benchmark
+
+
+def measure(directory: Path, predictions: int, rounds: int, full: bool) -> list[str]:
+    """Prints the tables; returns the bars that are missed."""
+    core = max(os.sched_getaffinity(0))
+    small = make_logs(directory / "small", predictions // 10)
+    logs = make_logs(directory / "logs", predictions)
+    cases: dict[str, Callable[[], Run]] = {
+        **{f"parse alone, {block >> 10} KB blocks": _case(str(block), logs, core) for block in PARSE_BYTES},
+        "whole job": _case("job", logs, core),
+        "whole job, 1 % bad lines": _case("job", spoil(logs, directory / "spoilt"), core),
+        "whole job, by country too": _case("job", with_slices(logs, directory / "sliced"), core),
+        f"whole job, {predictions // 10:,} predictions": _case("job", small, core),
+    }
+    if shutil.which("mtail"):
+        program = directory / "count.mtail"
+        program.write_text(MTAIL_PROGRAM)
+        cases["mtail"] = lambda: run_mtail(program, logs, core)
+    runs: dict[str, list[Run]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, case in cases.items():
+            runs[name].append(case())
+    found = {name: medians(some) for name, some in runs.items()}
+    if full:
+        large = make_logs(directory / "large", predictions * 10)
+        found[f"whole job, {predictions * 10:,} predictions"] = run_child("job", large, core)
+
+    print(f"{predictions:,} predictions and their feedback; medians of {rounds} rounds; seconds\n")
+    print("| case | work | process | CPU | records | records/s of work |\n|---|---|---|---|---|---|")
+    for name, one in found.items():
+        rate = f"{one.records / one.work:,.0f}"
+        print(f"| {name} | {one.work:.2f} | {one.wall:.2f} | {one.cpu:.2f} | {one.records:,} | {rate} |")
+    return report(found, predictions)
+
+
+def _case(case: str, logs: Path, core: int) -> Callable[[], Run]:
+    return lambda: run_child(case, logs, core)
+
+
+def report(found: dict[str, Run], predictions: int) -> list[str]:
+    """Prints the ratios beside their bars; returns those that are missed."""
+    job, parse = found["whole job"], min((r for n, r in found.items() if n.startswith("parse")), key=lambda r: r.work)
+    per_record = job.work / job.records
+    rows: list[tuple[str, float, float, bool]] = [
+        ("whole job / parse alone (work)", job.work / parse.work, 2.5, False),
+        ("whole job / parse alone (process)", job.wall / parse.wall, float("nan"), False),
+        ("1 % bad lines / none (work)", found["whole job, 1 % bad lines"].work / job.work, 1.25, False),
+        ("by country too / not (work)", found["whole job, by country too"].work / job.work, float("nan"), False),
+    ]
+    for name, one in found.items():
+        if name.endswith("predictions"):
+            ratio = one.work / one.records / per_record
+            rows.append((f"a record of {name.split(', ')[1]} / of {predictions:,} (work)", ratio, 1.25, False))
+    if "mtail" in found:
+        rows.append(("mtail / whole job (process)", found["mtail"].wall / job.wall, 3.5, True))
+    print("\n| ratio | measured | bar | |\n|---|---|---|---|")
+    missed = []
+    for name, value, bar, at_least in rows:
+        known = bar == bar
+        good = not known or (value >= bar if at_least else value <= bar)
+        verdict = "" if not known else "ok" if good else "MISSED"
+        limit = f"{'at least' if at_least else 'at most'} {bar:g}" if known else "none"
+        print(f"| {name} | {value:.2f} | {limit} | {verdict} |")
+        missed += [] if good else [name]
+    if "mtail" not in found:
+        print("\nmtail is not on PATH (Debian package mtail): no comparison with it.")
+    return missed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measures how fast logs are read.")
+    parser.add_argument("--predictions", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--full", action="store_true", help="ten times as many predictions too (5 GB of disk)")
+    parser.add_argument("--directory", type=Path, help="where the logs go for the while; default: a temporary place")
+    parser.add_argument("--child", nargs=2, metavar=("CASE", "DIRECTORY"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(options.child[0], Path(options.child[1]))
+        return 0
+    with tempfile.TemporaryDirectory(dir=options.directory) as directory:
+        return int(bool(measure(Path(directory), options.predictions, options.rounds, options.full)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

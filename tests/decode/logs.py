@@ -1,0 +1,105 @@
+"""What the tests of decoding share: a configuration, and blocks turned back into plain rows."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tidegauge.config.settings import Channel, Model, Settings, Source
+from tidegauge.decode import Categorical, FeedbackColumns, FeedbackDecoder, PredictionColumns, PredictionDecoder
+
+PREDICTIONS = Source("predictions", "predictions", "/logs/*")
+FEEDBACK = Source("feedback", "feedback", "/logs/*")
+FRAUD = Model(
+    "fraud",
+    "binary",
+    (Channel("outcome"), Channel("audit", "sample")),
+    features=(("amount", "numeric"), ("country", "categorical")),
+    slices=("country", "plan"),
+)
+DELAY = Model("delay", "regression", (Channel("arrival"),))
+ANIMAL = Model("animal", "multiclass", (Channel("outcome"),))
+
+Row = dict[str, Any]
+
+
+def settings_for(*models: Model, default: Model | None = None) -> Settings:
+    return Settings(Path("/t.yml"), Path("/state"), (PREDICTIONS, FEEDBACK), models, default)
+
+
+def lines(*records: Any) -> bytes:
+    """Records, or raw lines given as bytes, as a block."""
+    return b"".join((r if isinstance(r, bytes) else json.dumps(r).encode()) + b"\n" for r in records)
+
+
+def predict(*records: Any, models: tuple[Model, ...] = (FRAUD,), source: Source = PREDICTIONS) -> list[Row]:
+    """The rows of a prediction log; fails if a line is rejected."""
+    decoded = PredictionDecoder(source, settings_for(*models)).decode(lines(*records), "/logs/a")
+    assert decoded.rejections == []
+    return [row for batch in decoded.batches for row in prediction_rows(batch)]
+
+
+def feed(*records: Any, models: tuple[Model, ...] = (FRAUD,), source: Source = FEEDBACK) -> list[Row]:
+    """The rows of a feedback log; fails if a line is rejected."""
+    decoded = FeedbackDecoder(source, settings_for(*models)).decode(lines(*records), "/logs/a")
+    assert decoded.rejections == []
+    return [row for batch in decoded.batches for row in feedback_rows(batch)]
+
+
+def reasons(*records: Any, models: tuple[Model, ...] = (FRAUD,), source: Source = PREDICTIONS) -> list[str]:
+    """Why each line was rejected; fails if one was not."""
+    kind = PredictionDecoder if source.kind == "predictions" else FeedbackDecoder
+    decoded = kind(source, settings_for(*models)).decode(lines(*records), "/logs/a")
+    assert decoded.batches == []
+    return [rejection.reason for rejection in decoded.rejections]
+
+
+def texts(column: Categorical) -> list[str | None]:
+    return [None if code < 0 else column.values[code] for code in column.codes.tolist()]
+
+
+def prediction_rows(batch: PredictionColumns) -> list[Row]:
+    n = len(batch.time)
+    columns: dict[str, list[Any]] = {
+        "model": [batch.model] * n,
+        "key": batch.key.tolist(),
+        "time": batch.time.tolist(),
+        "version": texts(batch.version),
+        "label": texts(batch.label),
+        "value": _absent(batch.value.tolist()),
+        "score": _absent(batch.score.tolist()),
+        "scores": [None] * n if batch.scores is None else batch.scores,
+        "latency_ms": _absent(batch.latency_ms.tolist()),
+        "error": batch.error.tolist(),
+        "shadow": batch.shadow.tolist(),
+        "weight": [1.0] * n if batch.weight is None else batch.weight.tolist(),
+        "count": [1] * n if batch.count is None else batch.count.tolist(),
+        "unit": [None] * n if batch.unit is None else batch.unit.tolist(),
+        "offset": batch.offset.tolist(),
+        **{f"slice {name}": texts(column) for name, column in batch.slices.items()},
+    }
+    assert {len(column) for column in columns.values()} == {n}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def feedback_rows(batch: FeedbackColumns) -> list[Row]:
+    n = len(batch.time)
+    columns: dict[str, list[Any]] = {
+        "model": [batch.model] * n,
+        "key": batch.key.tolist(),
+        "time": batch.time.tolist(),
+        "channel": texts(batch.channel),
+        "label": texts(batch.label),
+        "value": _absent(batch.value.tolist()),
+        "retract": batch.retract.tolist(),
+        "propensity": _absent(batch.propensity.tolist()),
+        "offset": batch.offset.tolist(),
+    }
+    assert {len(column) for column in columns.values()} == {n}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _absent(numbers: list[float]) -> list[float | None]:
+    return [None if math.isnan(number) else number for number in numbers]
