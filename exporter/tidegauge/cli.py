@@ -93,10 +93,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tidegauge.simulate import find, simulate
+    from tidegauge.simulate import simulate
 
     try:
-        simulate(find(options.scenario), options.output, seed=options.seed)
+        simulate(options.scenario, options.output, seed=options.seed)
     except (ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)
         return 2

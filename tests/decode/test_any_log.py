@@ -86,7 +86,7 @@ feedback_records = st.fixed_dictionaries(
         "prediction_id": mostly("a", "b", 7),
         "timestamp": times,
         "channel": mostly(None, "outcome", "outcome", "audit", "arrival"),
-        "label": mostly("1", 0, 2.5),
+        "label": mostly("1", 0, 2.5, None),
     },
     optional={
         "signal": mostly(None, "click"),

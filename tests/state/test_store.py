@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tidegauge.state import difference
 from tidegauge.state import table as table_module
 from tidegauge.state.difference import ROTATION
 from tidegauge.state.store import StateError, StateUnreadable, StateUnusable, Store, TableChanged
@@ -245,6 +246,23 @@ def test_captures_may_be_taken_while_a_commit_is_under_way(tmp_path: Path) -> No
     store.close()
     assert failures == []
     assert reopened(tmp_path)[:2] == (b"149", {"wide": content(table)})
+
+
+def test_a_capture_that_runs_out_of_memory_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    store, table = fresh(tmp_path), Table("wide", WIDE)
+    keyed(table, table.allocate(50), 1)
+    save(store, [table])
+    keyed(table, np.array([4]), 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(difference, "_copy", no_memory)
+        with pytest.raises(MemoryError):
+            store.capture({"blob": b""}, [table])
+    save(store, [table])
+    store.close()
+    assert reopened(tmp_path)[1] == {"wide": dict.fromkeys(range(50), 1) | {4: 2}}
 
 
 def test_an_older_capture_never_overwrites_a_newer_one(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def classification_counts(
         shaped = found.reshape(size, -1, scores.PER_BIN)
         bins_n = shaped[:, :, :2].transpose(0, 2, 1)
         bins = bins_n.astype(np.float64)
-        sums_of_scores: Floats = shaped[:, :, 2] * 2.0**-PROBABILITY_BITS
+        sums_of_scores: Floats = shaped[:, :, 2].astype(np.float64) * 2.0**-PROBABILITY_BITS
         excess = sums.family(scores.weighted_name(channel.name))
         if excess is not None:
             terms = WEIGHT.decode(excess.reshape(size, -1, scores.PER_BIN, WEIGHT.limbs))

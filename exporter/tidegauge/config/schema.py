@@ -68,6 +68,7 @@ NO_FEEDBACK_MISSING = "missing"
 YEAR = 366 * DAY
 _NAME = Text("a name")
 _COUNT = Integer(1, 1_000_000_000)
+_PENDING = Integer(1, 130_000_000)  # row numbers of the join have 27 bits
 _MOST_CODES = 250  # versions and slice values are kept as bytes
 
 
@@ -251,7 +252,7 @@ MODEL = Section(
             Duration(PANE_WIDTHS[0], PANE_WIDTHS[-1]),
             "Width of the blocks of prediction time that become final together.",
         ),
-        _key(settings.Model, "max_pending", _COUNT, "Predictions that may wait for feedback before they are sampled."),
+        _key(settings.Model, "max_pending", _PENDING, "Predictions that may wait for feedback before they are sampled."),
         _key(settings.Model, "max_versions", Integer(1, _MOST_CODES), "Versions told apart."),
         _key(
             settings.Model,

@@ -148,7 +148,7 @@ class NumberColumn:
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
         """The next piece."""
-        if values is None:
+        if values is None or (values[0] is None and values.count(None) == rows):
             self._pieces.append((rows, None))
         elif self._convert is None:
             try:

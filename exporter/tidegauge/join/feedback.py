@@ -132,6 +132,17 @@ class Deferred:
         self.table.rows[numbers] = feedback
         self.table.rows["release"][numbers] = release
 
+    def __len__(self) -> int:
+        return self.table.live
+
+    def thin(self, mask: int) -> NDArray[np.void]:
+        """Removes and returns records whose prediction is not in the hash sample."""
+        numbers = self.table.live_numbers(0, self.table.high_water)
+        outside = numbers[(self.table.rows["key"][numbers] & np.uint64(mask)) != 0]
+        taken: NDArray[np.void] = self.table.rows[outside].copy()
+        self.table.free(outside)
+        return taken
+
     def take(self, sealed_until: NDArray[np.int64]) -> NDArray[np.void]:
         """Removes and returns what waits for blocks sealed by now, by channel, in order of arrival."""
         numbers = self.table.live_numbers(0, self.table.high_water)

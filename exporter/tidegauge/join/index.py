@@ -26,7 +26,7 @@ MOST_ROWS = (1 << NUMBER_BITS) - 2
 MAXIMUM_LOAD = 0.75
 GROWTH = 1.35
 """Small enough that an index that has just grown still takes less than eight bytes an entry."""
-DOUBLING_BELOW = 1 << 20
+DOUBLING_BELOW = 3 << 19
 SMALLEST = 4099
 STEPS = 4096
 """Fewer than the smallest size, which is prime as all sizes are: every step visits every slot."""

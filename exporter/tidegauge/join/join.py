@@ -99,6 +99,7 @@ class Join:
         vectors: VectorFile | None,
         base: int | None = None,
         exponent: int = 0,
+        thinned_at: int = NEVER_SEALED,
         sequence: int = 0,
         sealed_until: Sequence[int] = (),
     ) -> None:
@@ -109,6 +110,7 @@ class Join:
         self.deferred = deferred
         self.base = base
         self.exponent = exponent
+        self.thinned_at = thinned_at  # ms; when the sample last changed
         self.sequence = sequence
         self.sealed_until = np.array(sealed_until or [NEVER_SEALED] * len(model.channels), dtype=np.int64)
         self._classes = classes
@@ -348,7 +350,9 @@ class Join:
         rank = np.sign(retract.astype(np.int64) - withdrawn)
         both = ~retract & ~withdrawn
         if self.layout.task == "regression":
-            content = np.sign(feedback["number"] - rows[f"number{channel}"]).astype(np.int64)
+            # Retractions carry no number.
+            difference = np.nan_to_num(feedback["number"] - rows[f"number{channel}"])
+            content = np.sign(difference).astype(np.int64)
         else:
             place = np.zeros(256, dtype=np.int64)
             place[np.argsort(np.array(self._classes.texts, dtype=np.str_), kind="stable")] = np.arange(
@@ -441,15 +445,16 @@ class Join:
     @property
     def crowded(self) -> bool:
         """More waits than the configured cap allows."""
-        return self.table.live > self.model.max_pending or len(self.waiting) > self.model.max_pending
+        return max(self.table.live, len(self.waiting), len(self.deferred)) > self.model.max_pending
 
-    def thin(self) -> Iterator[Outcome]:
+    def thin(self, clock: int) -> Iterator[Outcome]:
         """Halves the hash sample: the windows become what they had been under the new rate from the start.
 
         Rows that leave the sample take their labels with them, the others count twice as much; so the labelled sums
         stay unbiased and remain correctable to the last row.
         """
         self.exponent += 1
+        self.thinned_at = clock
         mask = np.uint64(self._mask)
         channels = tuple(range(len(self.model.channels)))
         for start in range(0, self.table.high_water, CHUNK):
@@ -470,7 +475,20 @@ class Join:
             yield outcome
         outcome = Outcome()
         outcome.settle(self.waiting.thin(self._mask), SAMPLED_OUT)
+        outcome.settle(self.deferred.thin(self._mask), SAMPLED_OUT)
         yield outcome
+
+    def widen_sample(self, clock: int) -> bool:
+        """Doubles the hash sample for the predictions to come, once the crowd has been gone for a horizon.
+
+        Predictions that wait already keep their rate; each row carries its own.
+        """
+        calm = 4 * max(self.table.live, len(self.waiting), len(self.deferred)) < self.model.max_pending
+        if not self.exponent or not calm or clock - self.thinned_at < self.model.horizon:
+            return False
+        self.exponent -= 1
+        self.thinned_at = clock
+        return True
 
     def expire(self, clock: int) -> Outcome:
         """Lets go of predictions and feedback beyond the horizon; one part of the table a call."""

@@ -103,7 +103,6 @@ class Engine:
         self.room = room_for(model, len(parts.classes))
         self.tally = parts.tally or empty_tally(model, self.room)
         self.records: Counter[tuple[str, str]] = Counter()
-        self.thinned = 0  # halvings of the hash sample since start
         layout = Layout.of(model, weighted=parts.weighted)
         name = model.name
         self.join = Join(
@@ -133,7 +132,7 @@ class Engine:
         self.records["predictions", "late"] += int((keep & late).sum())
         keep &= ~late
         while len(self.join.table.rows) - self.join.table.live < len(keep):
-            self._thin()
+            self._thin(clock)
         numbers = np.full(len(keep), NO_ROW, dtype=np.int64)
         numbers[keep] = self.join.claim(columns.key[keep])
         repeated = numbers == REPEATED
@@ -169,7 +168,7 @@ class Engine:
         self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
         self.tally.add(rows, 1, None)
         self._follow(self.join.insert(arrivals, numbers))
-        self._keep_bounds()
+        self._keep_bounds(clock)
         return len(index)
 
     def accept_feedback(self, columns: FeedbackColumns, clock: int) -> None:
@@ -179,7 +178,7 @@ class Engine:
         self.totals.received += received
         self._make_room()
         self._follow(self.join.offer(feedback))
-        self._keep_bounds()
+        self._keep_bounds(clock)
 
     def pack(self, columns: FeedbackColumns, clock: int) -> NDArray[np.void]:
         """Feedback as the join takes it."""
@@ -266,13 +265,12 @@ class Engine:
             answered |= rows.labels[number].answered
         return rows if answered.all() else rows.take(np.flatnonzero(answered))
 
-    def _keep_bounds(self) -> None:
+    def _keep_bounds(self, clock: int) -> None:
         while self.join.crowded:
-            self._thin()
+            self._thin(clock)
 
-    def _thin(self) -> None:
-        self.thinned += 1
-        for outcome in self.join.thin():
+    def _thin(self, clock: int) -> None:
+        for outcome in self.join.thin(clock):
             self._follow(outcome)
 
     def advance(self, clock: int, read_until: int) -> None:
@@ -305,6 +303,7 @@ class Engine:
         if sealed_until != NEVER_SEALED:
             self.tally.age(clock, sealed_until)
         self._follow(self.join.expire(clock))
+        self.join.widen_sample(clock)
 
     def recount(self) -> None:
         """Counts the labels of all pending predictions into a tally that has none of them yet."""
@@ -334,6 +333,7 @@ class Engine:
             "join": {
                 "base": self.join.base,
                 "exponent": self.join.exponent,
+                "thinned_at": self.join.thinned_at,
                 "sequence": self.join.sequence,
                 "sealed_until": self.join.sealed_until.tolist(),
             },

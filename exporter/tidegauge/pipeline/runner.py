@@ -20,6 +20,7 @@ from tidegauge import __version__
 from tidegauge.config.load import ConfigurationError, load
 from tidegauge.config.settings import Settings
 from tidegauge.pipeline.clock import wall_now
+from tidegauge.pipeline.memory import keep_freed_memory
 from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
 from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
 from tidegauge.pipeline.reference import ReferenceScores
@@ -60,6 +61,7 @@ class Runner:
         on_refresh: Callable[[list[AnySamples]], None] | None = None,
     ) -> None:
         """Raises ConfigurationError, StateError, ValueError (address) or OSError (port)."""
+        keep_freed_memory()
         self._config_file = config_file
         self._state = state
         self._settings = load(config_file, state=state)
@@ -243,7 +245,7 @@ class Runner:
             sampling={name: 2.0**-engine.join.exponent for name, engine in engines.items()},
             folded=folded,
             series=series,
-            dropped=dict(pipeline.extra.get("series_dropped", {})),
+            dropped={name: pipeline.extra.get("series_dropped", {}).get(name, 0) for name in engines},
             refreshed=refreshed,
             refresh_seconds=seconds,
             saved=self._saves.at,

@@ -355,4 +355,4 @@ def oldest_first(candidate: Candidate) -> tuple[bool, int, int, str]:
         candidate.stat.st_mtime_ns,
         -names.rotation_number(os.path.basename(candidate.path)),
         candidate.path,
-    )  # noqa: PTH119
+    )

@@ -16,6 +16,8 @@ from tidegauge.sources.readers import Reader
 
 HEAD_BYTES = 1024
 MARK_BYTES = 1024
+PROOF_BYTES = 256
+"""Lines of one program begin alike, so fewer equal bytes than this do not show that two files are one."""
 # A mark stays near each of these distances from the offset reached, so that a file that lost its end, or a copy made a
 # little earlier, is still known as part of what was read.
 DISTANCES = tuple(256 * 4**power for power in range(12))
@@ -63,6 +65,7 @@ def advance_marks(
 def compare(reader: Reader, size: int, part: Part) -> Match:
     """Whether the open file (of `size` bytes if plain) is the one that `part` was read from, judged by content alone."""
     known_size = None if reader.compressed else size
+    begins_alike = False
     if known_size is None or known_size >= part.head_length:
         head = reader.read(0, part.head_length)
         if len(head) < part.head_length:
@@ -71,10 +74,17 @@ def compare(reader: Reader, size: int, part: Part) -> Match:
             return Match.OTHER
         elif part.offset == 0:
             return Match.SAME
+        else:
+            begins_alike = True
+    if not begins_alike and known_size is not None and len(part.head) == part.head_length:
+        start = reader.read(0, known_size)
+        return Match.PREFIX if start and part.head.startswith(start) else Match.OTHER
     for offset, expected in reversed(part.marks):
         if known_size is not None and known_size < offset:
             continue
         length = min(MARK_BYTES, offset)
+        if length < PROOF_BYTES and not begins_alike:
+            return Match.OTHER
         covered = reader.read(offset - length, length)
         if len(covered) < length:
             known_size = offset - length + len(covered) if covered else offset - length

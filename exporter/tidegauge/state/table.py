@@ -215,7 +215,6 @@ class Table:
 
     def _recycle(self, n: int) -> Numbers:
         room = self.rows_per_page - self._page_live[: self.pages]
-        room[-1] -= (self.pages << self._shift) - self.high_water
         roomy = np.flatnonzero(room)
         enough = int(np.searchsorted(np.cumsum(room[roomy]), n)) + 1
         numbers = positions(roomy[:enough], ~self.live_bits(roomy[:enough]), self._shift)[:n]

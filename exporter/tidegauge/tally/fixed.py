@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DIGIT_BITS = 32
+LOWER_HALF = (1 << DIGIT_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,14 @@ class FixedPoint:
     def encode(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
         """Digits of finite numbers, shape (limbs, n), lowest first; rounds to nearest at 2**lowest.
 
-        Every digit keeps the sign of its number; the highest may exceed 32 bits, and numbers beyond its 60 are held
-        there.
+        Digits may have signs of their own; the highest may exceed 32 bits. Numbers beyond what the digits can hold in 60
+        bits of the highest (62 bits in all for two limbs) are held there.
         """
+        if self.limbs == 2:
+            # The whole number fits into one integer, whose halves are the digits.
+            largest = 2.0 ** (62 + self.lowest)
+            whole = np.rint(np.clip(numbers, -largest, largest) * 2.0**-self.lowest).astype(np.int64)
+            return np.stack([whole & LOWER_HALF, whole >> DIGIT_BITS])
         digits = np.empty((self.limbs, len(numbers)), dtype=np.int64)
         bound = 2.0 ** (self.lowest + DIGIT_BITS * (self.limbs - 1) + 60)
         rest = np.clip(numbers, -bound, bound)

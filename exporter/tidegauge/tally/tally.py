@@ -304,18 +304,6 @@ class Tally:
                 table.free(row[some])
         self.cells.free(old)
 
-    def forget(self, versions: Iterable[int]) -> None:
-        """Drops every cell of these versions but the ones that hold their past, so that their counts can go on."""
-        gone = set(versions)
-        live = self.cells.live_numbers(0, self.cells.high_water)
-        cells = self.cells.rows[live]
-        version = cells["series"] // self.series.per_version
-        moving = np.flatnonzero(np.isin(version, list(gone)) & (cells["pane"] != FOREVER))
-        if len(moving):
-            level = np.full(len(moving), len(self.ladder.widths), dtype=np.int64)
-            pane = np.full(len(moving), FOREVER, dtype=np.int64)
-            self._move(live[moving], cells[moving]["series"].astype(np.int64), pane, level)
-
     # ---------------------------------------------------------------- state
 
     def tables(self) -> list[Table]:
@@ -345,10 +333,13 @@ class Tally:
     ) -> list[str]:
         """Adds the sums of a tally of another shape, as far as they fit; says what was dropped.
 
-        A family fits if its columns mean the same (more room for classes is made up for); a pane fits if it lies
-        within one pane of this ladder. `old_room` and `new_room` are the classes that the families are laid out for;
+        A family fits if its columns mean the same (more room for classes is made up for). A pane that is wider than
+        those of this ladder goes where it starts: windows whose edges were edges of such panes stay exact, finer ones
+        become so as time goes on. `old_room` and `new_room` are the classes that the families are laid out for;
         `renumber` gives the series here of series there, -1 where there is none; `only` names the families wanted.
         """
+        if self.ladder.widths == other.ladder.widths and not self._directory:
+            self.edges = other.edges
         dropped = []
         live = other.cells.live_numbers(0, other.cells.high_water)
         cells = other.cells.rows[live]
@@ -357,17 +348,9 @@ class Tally:
         pane = cells["pane"].copy()
         level = np.full(len(pane), len(self.ladder.widths), dtype=np.int64)
         timed = np.flatnonzero(pane != FOREVER)
-        placed, level[timed] = self.ladder.place(pane[timed], self.edges)
-        old_width = np.array([*other.ladder.widths, 1])[cells["level"][timed]]
-        new_width = np.array([*self.ladder.widths, 0])[level[timed]]
-        fits = np.ones(len(pane), dtype=np.bool_)
-        fits[timed] = (placed == FOREVER) | (new_width % old_width == 0)
-        pane[timed] = placed
-        if not fits.all():
-            dropped.append(f"{int((~fits).sum())} panes that are wider than the new ones")
-        if not fits.any():
+        pane[timed], level[timed] = self.ladder.place(pane[timed], self.edges)
+        if not len(cells):
             return dropped
-        cells, series, pane, level = cells[fits], series[fits], pane[fits], level[fits]
         first, group = _distinct_pairs(series, pane)
         cell = self._cells_at(series[first], pane[first], level[first])
         theirs = {family.name: number for number, family in enumerate(other.families)}
