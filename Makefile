@@ -9,6 +9,8 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+MTAIL := $(TOOLS)/.mtail-looked-for
+BENCHMARKS := speed memory save scrape
 ROUNDS ?= 1000
 TESTS ?=
 
@@ -46,8 +48,9 @@ format: $(DEVELOPMENT)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEVELOPMENT) $(PROMETHEUS)
-	@set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(DEVELOPMENT) $(MTAIL)
+	@status=0; for name in $(BENCHMARKS); do \
+		echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name || status=1; done; exit $$status
 
 flights: $(DEVELOPMENT)
 	$(BIN)/python -m pytest -v tests/examples
@@ -83,4 +86,11 @@ $(PROMETHEUS):
 		for package in *.deb; do dpkg-deb --extract "$$package" .; rm "$$package"; done; \
 		rm -rf lib etc var usr/share; \
 		usr/bin/promtool --version; usr/bin/amtool --version; fi
+	@touch $@
+
+# The benchmarks do without mtail where Debian does not have it, and say so.
+$(MTAIL):
+	@mkdir -p $(TOOLS)
+	@command -v mtail || { cd $(TOOLS) && apt-get download mtail && \
+		dpkg-deb --extract mtail_*.deb . && rm mtail_*.deb; } || echo 'mtail is not to be had here'
 	@touch $@

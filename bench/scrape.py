@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+
 from tidegauge.publish.render import LabelCache, render_lines
 from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -33,6 +34,7 @@ PATIENCE = 30.0
 # Processes import the package that the tests import, wherever it lies.
 ENVIRONMENT = {"PYTHONPATH": str(Path(tidegauge.__file__).parents[1])}
 _PAUSE = 0.02
+_SERVING = re.compile(r'msg=serving|"msg": *"serving"')
 _TOOLS = Path(__file__).parents[1] / ".tools" / "usr" / "bin"
 # Below the range that the kernel hands out by itself, so that a port stays free while its process is down.
 _PORTS = range(12_000, 30_000)
@@ -182,9 +184,12 @@ class Exporter(_Process):
 
     def start(self, seconds: float = PATIENCE) -> Exporter:
         """Starts the process; returns when it answers HTTP."""
-        self.launch()
+        return self.launch().wait_listening(seconds)
+
+    def wait_listening(self, seconds: float = PATIENCE) -> Exporter:
+        """Returns when it answers HTTP."""
         deadline = time.monotonic() + seconds
-        while "msg=serving" not in self.said():
+        while not _SERVING.search(self.said()):
             self._must_run()
             assert time.monotonic() < deadline, f"not serving within {seconds} s:\n{self.said()}"
             time.sleep(_PAUSE)

@@ -25,6 +25,13 @@ def iso(time: int) -> str:
     return datetime.fromtimestamp(time / 1000, UTC).isoformat(timespec="milliseconds")
 
 
+def parsed(line: str) -> dict[str, object]:
+    """A line of JSON that is an object."""
+    record = json.loads(line)
+    assert isinstance(record, dict), line
+    return record
+
+
 def append(path: Path, records: Iterable[Record]) -> int:
     """Appends records as lines; how many."""
     lines = [json.dumps(record, separators=(",", ":")) + "\n" for record in records]
@@ -64,7 +71,9 @@ FRAUD = """\
     grace: 1m
     objectives: {accuracy: 0.9}
 """
-AUDITED_FRAUD = FRAUD.replace("{outcome: {maturity: 5m}}", "{outcome: {maturity: 5m}, audit: {kind: sample, maturity: 10m}}")
+AUDITED_FRAUD = FRAUD.replace(
+    "{outcome: {maturity: 5m}}", "{outcome: {maturity: 5m}, audit: {kind: sample, maturity: 10m}}"
+)
 ANIMAL = """\
   - name: animal
     task: multiclass

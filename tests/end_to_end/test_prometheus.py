@@ -31,7 +31,9 @@ def of_models(metrics: Metrics) -> dict[Key, float]:
     return {key: value for key, value in metrics.items() if key[0].startswith("model_")}
 
 
-def test_every_kind_of_model_publishes_its_scores_and_nothing_that_its_channel_cannot_support(exporter: Exporter) -> None:
+def test_every_kind_of_model_publishes_its_scores_and_nothing_that_its_channel_cannot_support(
+    exporter: Exporter,
+) -> None:
     metrics = exporter.metrics()
     scored = {
         (labels["model"], labels["channel"]): set[str]()

@@ -51,7 +51,8 @@ def more(directory: Path, first: int = 10_000, amount: int = 50) -> None:
         ),
     )
     logs.append(
-        directory / "feedback.jsonl", (logs.feedback("fraud", first + number, time + 500, "1") for number, time in times)
+        directory / "feedback.jsonl",
+        (logs.feedback("fraud", first + number, time + 500, "1") for number, time in times),
     )
 
 
@@ -87,7 +88,7 @@ def test_a_window_is_added_and_the_others_stay(exporter: Exporter, directory: Pa
     after = exporter.settle()
     assert_none_fell(before, after)
     exact = scores_without(before, "lifetime")
-    assert {key: value for key, value in scores_without(after, "lifetime", "10m").items()} == exact
+    assert scores_without(after, "lifetime", "10m") == exact
     labels = {"model": "fraud", "version": "v1", "channel": "outcome", "window": "10m"}
     assert 0 < (after.value("model_window_labeled_predictions", **labels) or 0) < 30
     more(directory)

@@ -144,7 +144,7 @@ def _answered(one: Prediction, model: Model, chance: random.Random) -> Predictio
     scores = None
     if chance.random() < 0.7:
         named = chance.sample(CLASSES, chance.randrange(1, 6))
-        scores = {text: (chance.randrange(100) + 0.5) / 100 for text in named}
+        scores = {text: (chance.randrange(1, 100) + 0.5) / 100 for text in named}
     answer = None if scores is not None and chance.random() < 0.3 else chance.choice(CLASSES)
     return replace(one, answer=answer, scores=scores)
 

@@ -84,12 +84,24 @@ class Recount:
         self.labels: dict[tuple[str, str], Label] = {}  # by id and channel, as the windows see them
         self.in_time: dict[tuple[str, str], Label] = {}  # as sealed blocks see them
         self.versions = sorted({one.version for one in self.accepted})
+        self.classes = self._classes()
         for channel in model.channels:
             self._join(channel, known)
         self._counters()
         self._sealed_counters()
         for channel in model.channels:
             self._windows(channel)
+
+    def _classes(self) -> set[str]:
+        """Every class that has been met or configured."""
+        if self.model.task == "binary":
+            return {"0", "1"}
+        scored = [channel for channel in self.model.channels if channel.kind in ("complete", "sample")]
+        labels = [one.label for one in self.claimed if one.channel in {channel.name for channel in scored}]
+        answers = [self._answer(one) for one in self.accepted]
+        probable = [text for one in self.accepted if one.key and not one.error for text in one.scores or ()]
+        silent = [channel.no_feedback for channel in scored]
+        return {str(text) for text in (*labels, *answers, *probable, *silent, *self.model.classes) if text is not None}
 
     # ---- joining
 
@@ -325,7 +337,9 @@ class Recount:
             state = "ok"
         for name in STATES:
             self._put(f"{family}_state", *labels, name, value=name == state)
-        self._put(f"{family}_samples", *labels, value=score.samples)
+        # The histograms keep no squared weights: with unequal weights this effective number is an estimate.
+        estimated = "calibration_error" in labels
+        self._put(f"{family}_samples", *labels, value=math.nan if estimated else score.samples)
         if state in ("ok", "insufficient_samples") and score.value is not None:
             self._put(f"{family}_score", *labels, value=score.value)
             if score.fraction is not None:
@@ -343,7 +357,7 @@ class Recount:
             cells[actual, predicted] += weight
         for (actual, predicted), weight in cells.items():
             self._put("model_window_confusion", *place, actual, predicted, value=weight)
-        for text in {text for actual, predicted, _, _ in pairs for text in (actual, predicted)}:
+        for text in self.classes:
             for metric, score in one_class(pairs, text).items():
                 self._state("model_class_quality", (version, channel, text, metric, window), score, mature, answered)
 
@@ -377,7 +391,8 @@ class Recount:
             if one.score is not None:
                 happened = one.score if actual == "1" else 1 - one.score
                 losses.append(((1 - happened) ** 2, -math.log(max(happened, 1e-15)), weight, square))
-                ranked["1"].append((one.score, actual == "1", weight))
+                # Slices keep 30 bins; scores within one are taken as equal.
+                ranked["1"].append((one.score * 30 // 1 if slices else one.score, actual == "1", weight))
                 stated.append((one.score, actual == "1", weight))
             elif one.scores is not None:
                 happened = one.scores.get(str(actual), 0.0)
@@ -393,8 +408,10 @@ class Recount:
         areas = [area for rows_ in ranked.values() if (area := roc_auc(rows_)) is not None]
         if self.model.task == "multiclass" and slices:
             areas = []  # kept for whole versions only
-        scores["roc_auc"] = Score(math.fsum(areas) / len(areas) if areas else None, size)
-        scores["calibration_error"] = Score(calibration_error(stated), math.nan)
+        # Without an area the rows that it would rest on are nobody's business.
+        scores["roc_auc"] = Score(math.fsum(areas) / len(areas), size) if areas else Score(None, math.nan)
+        size = kish((weight, weight**2) for _, _, weight in stated)
+        scores["calibration_error"] = Score(calibration_error(stated), size)
         return scores
 
 

@@ -25,7 +25,7 @@ from tidegauge.state.store import StateUnusable
 def test_random_use_with_crashes_agrees_with_a_dict(tmp_path: Path, chance: random.Random) -> None:
     directory = tmp_path / "spool"
     shutil.rmtree(directory, ignore_errors=True)
-    spool = Spool(directory, "scores", max_bytes=20_000)
+    spool = Spool(directory, "scores", max_bytes=20_000, file_ms=chance.choice([0, 60]))
     items: dict[int, tuple[bytes, int]] = {}  # reference -> item, time
     saved: tuple[dict[str, Any], dict[int, tuple[bytes, int]], int] = (spool.positions(), {}, 0)
     now = 0
@@ -41,7 +41,7 @@ def test_random_use_with_crashes_agrees_with_a_dict(tmp_path: Path, chance: rand
             spool.roll(now)
         elif action == "expire":
             spool.expire(now - 50)
-            for key in [key for key, (_, time) in items.items() if time < now - 150]:
+            for key in [key for key, (_, time) in items.items() if time < now - 400]:
                 assert spool.read(np.array([key], np.uint64)) == [None]
         elif action == "save":
             spool.sync()
@@ -50,7 +50,7 @@ def test_random_use_with_crashes_agrees_with_a_dict(tmp_path: Path, chance: rand
             spool.committed(positions)
         elif action == "crash":
             spool.close()
-            spool = Spool(directory, "scores", saved[0], max_bytes=20_000)
+            spool = Spool(directory, "scores", saved[0], max_bytes=20_000, file_ms=chance.choice([0, 60]))
             items, now = dict(saved[1]), saved[2]
         assert spool.nbytes <= 20_000
         keys = chance.sample(sorted(items), len(items))
@@ -64,7 +64,7 @@ def test_random_use_with_crashes_agrees_with_a_dict(tmp_path: Path, chance: rand
 
 
 def test_what_expires_after_a_save_is_there_again_when_that_save_is_restored(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     references = spool.append([b"kept for the restart"])
     spool.roll(10)
     spool.sync()
@@ -80,7 +80,7 @@ def test_what_expires_after_a_save_is_there_again_when_that_save_is_restored(tmp
 
 
 def test_expired_files_go_once_two_saves_do_without_them(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     spool.append([b"old"])
     spool.roll(10)
     spool.committed(spool.positions())
@@ -90,6 +90,18 @@ def test_expired_files_go_once_two_saves_do_without_them(tmp_path: Path) -> None
     spool.committed(spool.positions())
     assert list(tmp_path.iterdir()) == []
     assert spool.nbytes == 0
+    spool.close()
+
+
+def test_rolling_often_makes_few_files_and_what_is_due_still_expires(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "scores", file_ms=3_600_000)
+    first = spool.append([b"first"])
+    for minute in range(24 * 60):
+        spool.append([b"item"])
+        spool.roll(minute * 60_000)
+    assert 23 <= len(spool.positions()["files"]) <= 25
+    spool.expire(3_600_001)
+    assert spool.read(first) == [None]
     spool.close()
 
 
@@ -103,7 +115,7 @@ def test_what_does_not_fit_gets_reference_zero_and_zero_reads_as_nothing(tmp_pat
 
 
 def test_a_disk_that_refuses_gives_reference_zero_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     first = spool.append([b"first"])
     real = os.pwrite
 
@@ -122,7 +134,7 @@ def test_a_disk_that_refuses_gives_reference_zero_and_recovers(tmp_path: Path, m
 
 @pytest.mark.parametrize("damage", ["zeroed", "halved", "removed"])
 def test_damaged_items_read_as_nothing(tmp_path: Path, damage: str) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     references = spool.append([b"a" * 10_000, b"b" * 10_000])
     positions = spool.positions()
     spool.close()
@@ -139,7 +151,7 @@ def test_damaged_items_read_as_nothing(tmp_path: Path, damage: str) -> None:
 
 
 def test_a_restart_gives_back_the_disk_that_unsaved_items_took(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     references = spool.append([b"saved"])
     positions = spool.positions()
     spool.append([b"unsaved" * 1000])
@@ -154,12 +166,12 @@ def test_other_files_in_the_directory_are_left_alone(tmp_path: Path) -> None:
     for name in ("scores-1.spool", "texts-0000001.spool", "notes.txt"):
         (tmp_path / name).write_text("not this spool's")
     (tmp_path / "scores-0000009.spool").write_text("left by a run that saved nothing")
-    Spool(tmp_path, "scores").close()
+    Spool(tmp_path, "scores", file_ms=0).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "scores-1.spool", "texts-0000001.spool"]
 
 
 def test_many_files_are_read_with_few_descriptors(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     references = []
     for number in range(100):
         references.append(spool.append([str(number).encode()]))
@@ -171,7 +183,7 @@ def test_many_files_are_read_with_few_descriptors(tmp_path: Path) -> None:
 
 
 def test_a_failed_sync_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path, "scores")
+    spool = Spool(tmp_path, "scores", file_ms=0)
     spool.append([b"item"])
     synced: list[int] = []
 
@@ -190,27 +202,31 @@ def test_a_failed_sync_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monkey
     spool.close()
 
 
-def test_sync_may_run_while_items_are_appended(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "scores")
+def test_a_save_may_go_on_while_items_are_appended_and_expire(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, "scores", file_ms=0)
     stop = threading.Event()
     failures: list[Exception] = []
 
-    def keep_syncing() -> None:
+    latest = [spool.positions()]
+
+    def keep_saving() -> None:
         while not stop.is_set():
             try:
+                positions = latest[-1]
                 spool.sync()
+                spool.committed(positions)
             except Exception as error:
                 failures.append(error)
 
-    saver = threading.Thread(target=keep_syncing)
+    saver = threading.Thread(target=keep_saving)
     saver.start()
     references = []
     for number in range(300):
         references.append(spool.append([str(number).encode()] * 3))
+        latest.append(spool.positions())
         if number % 10 == 0:
             spool.roll(number)
             spool.expire(number - 50)
-            spool.committed(spool.positions())
     stop.set()
     saver.join()
     assert failures == []

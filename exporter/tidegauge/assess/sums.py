@@ -28,6 +28,9 @@ from tidegauge.tally.fixed import DIGIT_BITS, PROBABILITY_BITS, UNIT, WIDE, Fixe
 from tidegauge.tally.tally import Tally
 from tidegauge.tally.weights import WEIGHT
 
+LABEL_ROUNDING = Fraction(1, 1 << 46)
+"""Squares of labels are rounded before they are added up; a smaller spread, by their own size, is only that."""
+
 
 class WindowSums:
     """All families of one tally over panes that start in [start, end), for whole versions or for slices."""
@@ -101,7 +104,7 @@ def classification_counts(
         score_sum = sums_of_scores
     found = sums.family(class_family.name(channel.name))
     if found is not None:
-        class_n = found.reshape(size, room, 2, class_family.BINS)[:, :width]
+        class_n = class_family.with_zeros(found.reshape(size, room, 2, class_family.BINS)[:, :width])
         class_bins = class_n.astype(np.float64)
     return ClassificationCounts(
         classes=texts or ("",),
@@ -206,9 +209,12 @@ def _centred(digits: dict[str, Integers], size: int) -> LabelMoments:
         o1, o2, o3, o4 = origin, origin**2, origin**3, origin**4
         w2, y1, y2, y3, y4 = (exact(name) for name in ("w2", "w2y", "w2y2", "w2y3", "w2y4"))
         e2, e2y, e2y2 = (exact(name) for name in ("w2e2", "w2e2y", "w2e2y2"))
+        spread = exact("wy2") - 2 * o1 * exact("wy") + o2 * w
+        if spread <= exact("wy2") * LABEL_ROUNDING:
+            spread = Fraction(0)
         values = (
             exact("wy") - o1 * w,
-            exact("wy2") - 2 * o1 * exact("wy") + o2 * w,
+            spread,
             y1 - o1 * w2,
             y2 - 2 * o1 * y1 + o2 * w2,
             y3 - 3 * o1 * y2 + 3 * o2 * y1 - o3 * w2,

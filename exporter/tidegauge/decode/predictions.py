@@ -178,7 +178,9 @@ class _Batch:
         verdicts.reject(invalid & ~error, "invalid_prediction")
         verdicts.reject(missing & ~error, "missing_prediction")
         label[error] = -1
-        value[error] = np.nan
+        value[error] = score[error] = np.nan
+        if scores is not None and error.any():
+            scores = [None if failed else s for s, failed in zip(scores, error.tolist(), strict=True)]
 
         version = self._version.finish()
         if (version < 0).any():

@@ -119,7 +119,8 @@ def _parse_grid(grid: Bytes, zone: tzinfo) -> Times:
                 times[left] = parsed
                 return times
             alike = unlike == 0
-            parsed = _from_layout({c: digit[alike] for c, digit in digits.items()}, int(alike.sum()), layout, zone)
+            some = {column: digit[alike] if len(digit) > 1 else digit for column, digit in digits.items()}
+            parsed = _from_layout(some, int(alike.sum()), layout, zone)
             times[left[alike]] = parsed
             left = left[~alike]
         if not len(left):

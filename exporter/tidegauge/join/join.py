@@ -17,9 +17,9 @@ from tidegauge.config.settings import Model
 from tidegauge.join.feedback import Deferred, Waiting
 from tidegauge.join.index import HashIndex
 from tidegauge.join.layout import BASE_LEAD, REACH, SAMPLING_SHIFT, SHADOW, Layout, read_time, write_time
-from tidegauge.join.rows import NONE, RETRACTED, Labels, Rows, Vectors
+from tidegauge.join.rows import NONE, RETRACTED, UNNAMED, Labels, Rows, Vectors
 from tidegauge.join.vectors import VectorFile
-from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.state.table import Table
 
 RESULTS = ("joined", "replaced", "duplicate", "superseded", "retracted", "orphaned", "late", "sampled_out")
@@ -28,6 +28,8 @@ NEVER_SEALED = -(1 << 62)
 LATEST = 1 << 62
 NO_ROW, REPEATED = -1, -2
 CHUNK = 1 << 16
+BATCH = 1 << 18
+"""More predictions than one block can hold: there is room for a batch beyond the cap before the sample thins."""
 SCAN = 1 << 20
 
 
@@ -207,7 +209,7 @@ class Join:
     def _widen(self) -> None:
         """The first weight or count other than 1 gives every row room for them."""
         layout = Layout.of(self.model, weighted=True)
-        table = Table(self.table.name, layout.dtype, capacity=self.model.max_pending + CHUNK)
+        table = Table(self.table.name, layout.dtype, capacity=self.model.max_pending + BATCH)
         numbers = table.allocate(self.table.high_water)
         fields = self.layout.dtype.names or ()
         for name in fields:
@@ -255,6 +257,7 @@ class Join:
             if not len(feedback):
                 return
         assert self.base is not None
+        self._name(feedback)
         rows = self._gather(number)
         time = read_time(rows, "time_low", "time_high", self.base)
         block_end = time // self._block * self._block + self._block
@@ -273,6 +276,17 @@ class Join:
             else:
                 batch = (feedback, number, rows, time, late)
             self._settle_channels(*batch, outcome)
+
+    def _name(self, feedback: NDArray[np.void]) -> None:
+        """Gives labels their class that had been none when they were read; by now the prediction has been."""
+        if self.layout.task == "regression":
+            return
+        unnamed = np.flatnonzero((feedback["label"] == UNNAMED) & (feedback["retract"] == 0))
+        if len(unnamed):
+            codes = {word_number(text): code for code, text in enumerate(self._classes.texts)}
+            feedback["label"][unnamed] = [
+                codes.get(word, UNNAMED) for word in feedback["number"][unnamed].tolist()
+            ]
 
     def _settle_channels(
         self,
@@ -358,6 +372,7 @@ class Join:
             place[np.argsort(np.array(self._classes.texts, dtype=np.str_), kind="stable")] = np.arange(
                 len(self._classes)
             )
+            place[UNNAMED] = -1
             content = np.sign(place[np.minimum(feedback["label"], NONE)] - place[was])
         if self.model.channels[channel].kind == "sample":
             new, old = np.nan_to_num(feedback["propensity"]), np.nan_to_num(rows[f"propensity{channel}"])

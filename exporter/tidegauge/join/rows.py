@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 NONE = 255
 """Code of an absent label, answer or slice value."""
+UNNAMED = 253
+"""Code of a label that is no class of the model, on channels of reports."""
 RETRACTED = 254
 """Code of a label that was withdrawn; older labels must not come back."""
 

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 OTHER = "other"
+
+
+def word_number(text: str) -> float:
+    """A text's hash as a whole number that a float holds."""
+    return float(xxhash.xxh3_64_intdigest(text.encode()) >> 11)
 
 
 class Vocabulary:

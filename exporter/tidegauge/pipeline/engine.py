@@ -18,18 +18,17 @@ from tidegauge.assess.detectors.detector import Context, State
 from tidegauge.config.settings import Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
-from tidegauge.join.join import CHUNK, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
+from tidegauge.join.join import BATCH, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
 from tidegauge.join.layout import Layout
-from tidegauge.join.rows import NONE, Labels, Rows
+from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows
 from tidegauge.join.vectors import VectorFile
-from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import seal
 from tidegauge.tally.families import FAMILIES
 from tidegauge.tally.families.confusion import SCORED_KINDS
-from tidegauge.tally.families.feedback import UNNAMED
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import ladder_of
 from tidegauge.tally.tally import Series, Tally
@@ -109,7 +108,7 @@ class Engine:
             model,
             self.classes,
             self.tally.ladder.block,
-            parts.pending or Table(f"{name}/pending", layout.dtype, capacity=model.max_pending + CHUNK),
+            parts.pending or Table(f"{name}/pending", layout.dtype, capacity=model.max_pending + BATCH),
             layout,
             Waiting(parts.waiting or Table(f"{name}/waiting", FEEDBACK)),
             Deferred(parts.deferred or Table(f"{name}/deferred", FEEDBACK)),
@@ -198,6 +197,9 @@ class Engine:
             if relative.any():
                 known = np.append([self._known_class(text) for text in columns.label.values], UNNAMED)
                 feedback["label"] = known[codes]
+                # The class may be seen later than its label is read: the join looks again when it meets the prediction.
+                words = np.append([word_number(text) for text in columns.label.values], 0.0)
+                feedback["number"] = np.where(relative, words[codes], feedback["number"])
             if not relative.all():
                 scored = self._classes_of(np.where(relative, -1, codes), columns.label.values, len(codes))
                 feedback["label"] = np.where(relative, feedback["label"], scored)
@@ -328,6 +330,7 @@ class Engine:
             "versions": self.versions.texts,
             "classes": self.classes.texts,
             "slice_values": [vocabulary.texts for vocabulary in self.slices],
+            "folded": [vocabulary.folded for vocabulary in (self.versions, self.classes, *self.slices)],
             "positive_label": self.model.positive_label,
             "weighted": self.join.layout.weighted,
             "join": {

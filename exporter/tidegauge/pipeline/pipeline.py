@@ -96,18 +96,20 @@ class Pipeline:
                 self.engines[model.name] = Engine(model, fresh_parts(model), self._spool(model, None))
         self.unrouted = Unrouted(store.restore_table(TABLE, FEEDBACK) if restored else None, saved.get("unrouted"))
         positions = saved.get("positions", {})
-        self.readers = [self._reader(source, positions) for source in settings.sources]
+        self.readers = [self._reader(source, positions, saved.get("recent", {})) for source in settings.sources]
         known = {_identity(source) for source in settings.sources}
         self.notes += [f"source {key} is not configured any more" for key in positions if key not in known]
         self._limits: dict[str, RateLimit] = {}
         self._advanced: dict[str, int] = {}
 
-    def _reader(self, source: Source, positions: Mapping[str, Any]) -> Reader:
+    def _reader(self, source: Source, positions: Mapping[str, Any], recent: Mapping[str, list[int]]) -> Reader:
         decoder = (PredictionDecoder if source.kind == "predictions" else FeedbackDecoder)(source, self.settings)
         files = FileSource(
             source, max_line_bytes=self.settings.max_line_bytes, position=positions.get(_identity(source))
         )
-        return Reader(source, files, decoder, caught_up_at=wall_now())
+        reader = Reader(source, files, decoder, caught_up_at=wall_now())
+        reader.recent.extend(recent.get(_identity(source), ()))
+        return reader
 
     def _model(self, name: str) -> Model | None:
         for model in self.settings.models:
@@ -305,6 +307,7 @@ class Pipeline:
             "models": {name: engine.save() for name, engine in self.engines.items()},
             "unrouted": self.unrouted.save(),
             "positions": {_identity(reader.source): reader.files.position() for reader in self.readers},
+            "recent": {_identity(reader.source): list(reader.recent) for reader in self.readers},
             "spools": spools,
             "extra": self.extra,
         }

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
 from tidegauge.join.feedback import FEEDBACK
-from tidegauge.join.join import CHUNK, NEVER_SEALED
+from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import Vocabulary
@@ -38,12 +38,13 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         return Engine(model, fresh_parts(model), spool), ["everything: its task or its positive label has changed"]
     notes: list[str] = []
     parts = fresh_parts(model)
-    parts.versions = _vocabulary(parts.versions.limit, saved["versions"])
-    parts.classes = _vocabulary(parts.classes.limit, [*saved["classes"], *model.classes])
+    of_versions, of_classes, *of_slices = saved["folded"]
+    parts.versions = _vocabulary(parts.versions.limit, saved["versions"], of_versions)
+    parts.classes = _vocabulary(parts.classes.limit, [*saved["classes"], *model.classes], of_classes)
     slice_places = [_place(model.slices, name) for name in saved["slices"]]
     for old, new in enumerate(slice_places):
         if new >= 0:
-            parts.slices[new] = _vocabulary(parts.slices[new].limit, saved["slice_values"][old])
+            parts.slices[new] = _vocabulary(parts.slices[new].limit, saved["slice_values"][old], of_slices[old])
         else:
             notes.append(f"slice {saved['slices'][old]}")
     channel_names = tuple(channel.name for channel in model.channels)
@@ -96,8 +97,10 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     return engine, notes
 
 
-def _vocabulary(limit: int, texts: list[str]) -> Vocabulary:
-    return Vocabulary(max(limit, len(set(texts)) + 1), texts)
+def _vocabulary(limit: int, texts: list[str], folded: int) -> Vocabulary:
+    vocabulary = Vocabulary(max(limit, len(set(texts)) + 1), texts)
+    vocabulary.folded = folded
+    return vocabulary
 
 
 def _place(names: tuple[str, ...], name: str) -> int:
@@ -124,12 +127,12 @@ def _pending(
     unchanged = slice_places == list(range(len(model.slices))) and channel_places == list(range(len(model.channels)))
     if unchanged:
         with suppress(TableChanged):  # the common way, without a copy
-            return store.restore_table(name, layout.dtype, model.max_pending + CHUNK)
+            return store.restore_table(name, layout.dtype, model.max_pending + BATCH)
     raw = store.restore_raw(name)
     if raw is None:
         return None
     numbers = raw.live_numbers()
-    table = Table(name, layout.dtype, capacity=max(model.max_pending + CHUNK, len(numbers)))
+    table = Table(name, layout.dtype, capacity=max(model.max_pending + BATCH, len(numbers)))
     fresh = table.allocate(len(numbers))
     rows = np.zeros(len(numbers), dtype=layout.dtype)
     for number in range(layout.channels):

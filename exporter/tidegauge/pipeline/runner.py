@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from prometheus_client import ProcessCollector
+
 from tidegauge import __version__
 from tidegauge.config.load import ConfigurationError, load
 from tidegauge.config.settings import Settings
@@ -27,6 +29,7 @@ from tidegauge.pipeline.reference import ReferenceScores
 from tidegauge.pipeline.status import page_model
 from tidegauge.publish.cardinality import limit_series
 from tidegauge.publish.page import render_page
+from tidegauge.publish.process import process_samples
 from tidegauge.publish.samples import AnySamples
 from tidegauge.publish.server import Hooks, Publication, Server
 from tidegauge.state.store import Restored, StateError, Store
@@ -80,6 +83,7 @@ class Runner:
         self._saving: Future[None] | None = None
         self._refreshed = time.monotonic()
         self._on_refresh = on_refresh
+        self._process = ProcessCollector(registry=None)
         hooks = Hooks(self._healthy, self._reload_from_http)
         try:
             self._server = Server(listen, hooks, enable_lifecycle=enable_lifecycle)
@@ -204,7 +208,7 @@ class Runner:
                 save_bytes=saves.bytes,
                 save_failures=saves.failures,
             )
-            published = [*self_samples(state), *samples]
+            published = [*self_samples(state), *process_samples(self._process), *samples]
             self._server.publish(Publication(published, page, ready=about.ready))
             if self._on_refresh is not None:
                 self._on_refresh(published)

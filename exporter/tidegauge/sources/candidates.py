@@ -80,9 +80,5 @@ def _content_size(candidate: Candidate) -> int:
 def oldest_first(candidate: Candidate) -> tuple[bool, int, int, str]:
     """Sort key within a stream: rotated files by age, the live one last."""
     live_last = candidate.live and candidate.path == candidate.stream
-    return (
-        live_last,
-        candidate.stat.st_mtime_ns,
-        -names.rotation_number(os.path.basename(candidate.path)),
-        candidate.path,
-    )
+    number = names.rotation_number(os.path.basename(candidate.path))  # noqa: PTH119
+    return live_last, candidate.stat.st_mtime_ns, -number, candidate.path

@@ -38,7 +38,9 @@ class Desk:
     def is_known_copy(self, path: str, stat: os.stat_result) -> bool:
         """Whether this very file was seen to hold nothing new, and what it is a copy of is still followed."""
         seen, original = self.copies.get(path, (None, None))
-        return seen == signature(stat) and (original is None or original.present or self.files.get(original) is not None)
+        return seen == signature(stat) and (
+            original is None or original.present or self.files.get(original) is not None
+        )
 
     def complain(self, path: str, error: OSError) -> None:
         """Counts a file that cannot be read, once as long as it lasts."""
@@ -46,7 +48,9 @@ class Desk:
             self.ledger.count("permission_denied" if isinstance(error, PermissionError) else "read_errors")
         self.unreadable[path] = f"cannot read {path}: {error.strerror or error}"
 
-    def has_rested(self, path: str, stat: os.stat_result, waiting: dict[str, tuple[Signature, Quiet]], now_ms: int) -> bool:
+    def has_rested(
+        self, path: str, stat: os.stat_result, waiting: dict[str, tuple[Signature, Quiet]], now_ms: int
+    ) -> bool:
         """Whether a file has been left unchanged for a while; notes it in `waiting` if not."""
         seen, quiet = self.waiting.get(path, (None, Quiet()))
         if seen != signature(stat):

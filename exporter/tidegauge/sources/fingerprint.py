@@ -32,13 +32,13 @@ class Match(Enum):
 digest = xxh3_64_intdigest
 
 
-def mark_at(chunk: bytes, index: int, offset: int) -> tuple[int, int]:
-    """The mark at file offset `offset`, which is chunk[index]; the chunk must hold the bytes before it that it covers."""
+def mark_at(chunk: bytes | bytearray, index: int, offset: int) -> tuple[int, int]:
+    """The mark at file offset `offset`, which is chunk[index]; the chunk holds the bytes before it that it covers."""
     return offset, digest(chunk[index - min(MARK_BYTES, offset) : index])
 
 
 def advance_marks(
-    marks: tuple[tuple[int, int], ...], chunk: bytes, end: int, offset: int
+    marks: tuple[tuple[int, int], ...], chunk: bytes | bytearray, end: int, offset: int
 ) -> tuple[tuple[int, int], ...]:
     """Marks after reading up to file offset `offset`, which is chunk[end]: one there, and thinned ones before it.
 
@@ -63,7 +63,7 @@ def advance_marks(
 
 
 def compare(reader: Reader, size: int, part: Part) -> Match:
-    """Whether the open file (of `size` bytes if plain) is the one that `part` was read from, judged by content alone."""
+    """Whether the open file (of `size` bytes if plain) is what `part` was read from, judged by content alone."""
     known_size = None if reader.compressed else size
     begins_alike = False
     if known_size is None or known_size >= part.head_length:
@@ -78,7 +78,9 @@ def compare(reader: Reader, size: int, part: Part) -> Match:
             begins_alike = True
     if not begins_alike and known_size is not None and len(part.head) == part.head_length:
         start = reader.read(0, known_size)
-        return Match.PREFIX if start and part.head.startswith(start) else Match.OTHER
+        if not start or not part.head.startswith(start):
+            return Match.OTHER
+        return Match.SAME if part.offset <= len(start) else Match.PREFIX
     for offset, expected in reversed(part.marks):
         if known_size is not None and known_size < offset:
             continue

@@ -35,7 +35,7 @@ class Rotated:
 def stat_regular(path: str) -> os.stat_result | None:
     """The file's status (links followed), or None if there is no regular file."""
     try:
-        found = os.stat(path)
+        found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found if stat_module.S_ISREG(found.st_mode) else None
@@ -44,15 +44,13 @@ def stat_regular(path: str) -> os.stat_result | None:
 def glance(pattern: str) -> Glance:
     live: dict[str, os.stat_result] = {}
     problems: list[str] = []
-    for path in sorted(glob.glob(pattern, recursive=True)):
+    for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207
         found = stat_regular(path)
         if found is None:
             continue
         live[path] = found
         if found.st_nlink == 0:
-            problems.append(
-                f"{path} was replaced, and the new file cannot be seen from here: mount its directory, not the single file"
-            )
+            problems.append(f"{path} was replaced where it is mounted from: mount its directory, not the single file")
     if not live:
         problems.append(f"no file matches {pattern}{_why_empty(pattern)}")
     return Glance(live, tuple(problems))
@@ -72,7 +70,7 @@ def _why_empty(pattern: str) -> str:
 
 
 def mounted_files(mountinfo: str = "/proc/self/mountinfo") -> frozenset[str]:
-    """Mount points of this process. A log file among them is a single mounted file, whose rotation nobody here can see."""
+    """Mount points of this process. A log file among them is mounted singly: nobody here can see its rotation."""
     try:
         lines = Path(mountinfo).read_text(errors="replace").splitlines()
     except OSError:
@@ -100,16 +98,16 @@ def rotated(streams: Iterable[str], sought: Iterable[str], globs: Iterable[str])
         except OSError:
             continue
         for name in listed:
-            stream = next((beside[old] for old in names.live_names(name) if old in beside), None)
-            if stream is None and not (prefixes and name.lstrip(".").startswith(prefixes)):
+            base = next((beside[old] for old in names.live_names(name) if old in beside), None)
+            if base is None and not (prefixes and name.lstrip(".").startswith(prefixes)):
                 continue
             path = f"{directory}/{name}" if directory != "/" else f"/{name}"
             stat = stat_regular(path)
             if stat is not None:
-                found[path] = Rotated(path, stat, stream)
+                found[path] = Rotated(path, stat, base)
     by_name = {name: stream for beside in live.values() for name, stream in beside.items()}
     for pattern in globs:
-        for path in glob.glob(pattern, recursive=True):
+        for path in glob.glob(pattern, recursive=True):  # noqa: PTH207
             stat = stat_regular(path)
             if stat is not None:
                 old_names = names.live_names(os.path.basename(path))  # noqa: PTH119

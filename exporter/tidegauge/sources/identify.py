@@ -49,7 +49,7 @@ def confirm(part: Part, path: str, stat: os.stat_result, desk: Desk, now_ms: int
     desk.unreadable.pop(path, None)
     if match is not Match.SAME:
         desk.files.close(part)
-        # A shortened file either lost its end, or was emptied and begins alike: find_lost decides by what copies there are.
+        # It lost its end, or it was emptied and begins alike: find_lost decides by the copies there are.
         return Found.EMPTIED if match is Match.OTHER else Found.SHORTENED
     part.compressed = reader.compressed
     if not grown and (part.head_length < HEAD_BYTES or not part.head):
@@ -79,7 +79,7 @@ def lose_place(part: Part, desk: Desk) -> None:
 
 
 def shrink(part: Part, reader: Reader, size: int, desk: Desk) -> None:
-    """The file lost its end but kept its beginning: what it still holds was read, what it will hold beyond that is new."""
+    """The file lost its end but kept its beginning: what it still holds was read, what comes beyond that is new."""
     desk.ledger.count("shrunk")
     part.marks = tuple(mark for mark in part.marks if mark[0] < size)
     covered = reader.read(size - min(MARK_BYTES, size), min(MARK_BYTES, size))
@@ -246,5 +246,3 @@ def _same_content(candidate: Candidate, part: Part) -> bool:
     finally:
         ours.close()
         theirs.close()
-
-

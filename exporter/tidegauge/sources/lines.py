@@ -32,13 +32,12 @@ class Taken:
     more: bool  # the chunk was not looked through to its end: call again from `end`
 
 
-def take(chunk: bytes, begin: int, offset: int, max_line_bytes: int, cut: Cut | None) -> Taken:
-    """Takes the first contiguous run of whole lines out of chunk[begin:], chunk[begin] being the file's byte `offset`.
+def take(chunk: bytes | bytearray, begin: int, size: int, offset: int, max_line_bytes: int, cut: Cut | None) -> Taken:
+    """Takes the first contiguous run of whole lines out of chunk[begin:size]; chunk[begin] is the file's byte `offset`.
 
     A line of more than `max_line_bytes` (its newline not counted), or NUL bytes at the beginning of a line, end the
     run: they are left out by the next call, so that data is always contiguous in the file.
     """
-    size = len(chunk)
     shift = offset - begin
     at = begin
     dropped: list[tuple[str, int, int]] = []
@@ -46,14 +45,14 @@ def take(chunk: bytes, begin: int, offset: int, max_line_bytes: int, cut: Cut | 
         if cut is None and at < size and chunk[at] == 0:
             cut = Cut(NUL_BYTES, shift + at)
         if cut is not None:
-            end = _end_of_cut(chunk, at, cut)
+            end = _end_of_cut(chunk, at, size, cut)
             if end < 0:
                 return Taken(size, size, tuple(dropped), cut, False)
             if cut.reason != REPORTED:
                 dropped.append((cut.reason, cut.start, shift + end - cut.start))
             cut, at = None, end
             continue
-        end = _end_of_lines(chunk, at, max_line_bytes)
+        end = _end_of_lines(chunk, at, size, max_line_bytes)
         too_long = size - end > max_line_bytes
         if end == at and too_long:
             cut = Cut(LINE_TOO_LONG, shift + at)
@@ -61,21 +60,21 @@ def take(chunk: bytes, begin: int, offset: int, max_line_bytes: int, cut: Cut | 
         return Taken(at, end, tuple(dropped), None, too_long or (end < size and chunk[end] == 0))
 
 
-def _end_of_cut(chunk: bytes, at: int, cut: Cut) -> int:
+def _end_of_cut(chunk: bytes | bytearray, at: int, size: int, cut: Cut) -> int:
     """Index of the first byte after the cut, or -1 if the chunk ends within it."""
     if cut.reason == NUL_BYTES:
-        rest = len(chunk[at:].lstrip(b"\0"))
-        return len(chunk) - rest if rest else -1
-    newline = chunk.find(b"\n", at)
+        rest = len(chunk[at:size].lstrip(b"\0"))
+        return size - rest if rest else -1
+    newline = chunk.find(b"\n", at, size)
     return newline + 1 if newline >= 0 else -1
 
 
-def _end_of_lines(chunk: bytes, at: int, max_line_bytes: int) -> int:
+def _end_of_lines(chunk: bytes | bytearray, at: int, size: int, max_line_bytes: int) -> int:
     """Index just after the last newline before the first over-long line, NUL-led line or unfinished line."""
     end = at
     while True:
         # Everything between two line starts at most max_line_bytes + 1 apart is short enough; few searches cover it.
-        newline = chunk.rfind(b"\n", end, end + max_line_bytes + 1)
+        newline = chunk.rfind(b"\n", end, min(size, end + max_line_bytes + 1))
         if newline < 0:
             break
         end = newline + 1

@@ -12,7 +12,7 @@ _INFIX = re.compile(r"(.+?)[-._](\d[\dTZ:_.+-]*)(\.[A-Za-z][A-Za-z0-9]*)")
 
 
 def live_names(name: str) -> tuple[str, ...]:
-    """Names that the file `name` may have had before rotation: app.log.1, app.log-20240131.gz, app-2.log give app.log."""
+    """Names that a file may have had before rotation: app.log.1, app.log-20240131.gz, app-2.log give app.log."""
     plain = name.removesuffix(".gz")
     found = [plain] if plain != name else []
     suffix = _SUFFIX.fullmatch(plain)

@@ -32,7 +32,7 @@ class OpenFiles:
         return reader
 
     def open(self, part: Part, path: str) -> Reader:
-        """The reader held for a part, opened if need be; a file that is no longer the part's inode raises FileNotFoundError."""
+        """The reader held for a part, opened if need be. FileNotFoundError if another file took its place."""
         reader = self.get(part)
         if reader is None:
             reader = open_reader(path)

@@ -14,7 +14,7 @@ from tidegauge.sources.lines import Cut
 
 @dataclass(slots=True)
 class Quiet:
-    """How long nothing has changed, in polls and by the clock, so that neither a fast nor a jumping clock decides alone."""
+    """How long nothing has changed, in polls and by the clock: neither quick polls nor a jumping clock decide alone."""
 
     polls: int = 0
     since_ms: int = 0

@@ -1,11 +1,10 @@
 """One look at the disk: where every part is now, and which files are new.
 
-`survey` is the whole poll but for planning what to read.
+Afterwards each part's size and place are as the disk has them; nothing has been handed out.
 """
 
 from __future__ import annotations
 
-import glob
 import os
 
 from tidegauge.sources import candidates as unknown
@@ -16,81 +15,88 @@ from tidegauge.sources.fingerprint import Match, compare, digest
 from tidegauge.sources.identify import Found, HeadIndex, confirm, find_lost, is_copy, lose_place, settle_down
 from tidegauge.sources.part import Part, Quiet
 
-def _check_places(self, live: dict[str, os.stat_result], now_ms: int) -> tuple[dict[str, Part], list[Part]]:
+Places = dict[str, tuple[os.stat_result, str | None]]  # path -> status, live name if known
+
+
+def check_places(desk: Desk, live: dict[str, os.stat_result], now_ms: int) -> tuple[dict[str, Part], list[Part]]:
     """Confirms the parts that lie where they lay. Returns them by path, and the others."""
     claimed: dict[str, Part] = {}
     absent: list[Part] = []
     for part in desk.ledger.parts:
-        stat: os.stat_result | None = None
+        was_present = part.present
+        part.present = False
+        found = Found.ELSEWHERE
         if not part.truncated and part.path not in claimed:
             stat = live.get(part.path) or folders.stat_regular(part.path)
-        here = (
-            stat is not None
-            and stat.st_ino == part.inode
-            and attribute.confirm(part, part.path, stat, desk.ledger, desk.files, desk, now_ms)
-        )
-        if here:
+            if stat is not None and stat.st_ino == part.inode:
+                part.present = was_present
+                found = confirm(part, part.path, stat, desk, now_ms)
+        if found is Found.HERE:
             claimed[part.path] = part
-        else:
-            if part.present:
-                part.quiet.reset()
-            part.present = False
-            absent.append(part)
+            continue
+        if found is Found.EMPTIED:
+            lose_place(part, desk)
+        part.present = False
+        if was_present:
+            part.quiet.reset()
+        absent.append(part)
     return claimed, absent
 
-def _attribute(
-    self,
+
+def attribute(
+    desk: Desk,
     live: dict[str, os.stat_result],
     streams: set[str],
     claimed: dict[str, Part],
     absent: list[Part],
     now_ms: int,
 ) -> None:
-    """Finds absent parts elsewhere, then makes parts of the files that are left."""
-    ledger, files, sight = desk.ledger, desk.files, desk
-    streams = streams | {part.stream for part in [*ledger.parts, *ledger.gone]}
-    sought = {place for part in absent for place in (part.path, part.home, part.stream) if place}
-    beside = folders.rotated(streams, sought, desk.source.rotated)
-    places: dict[str, tuple[os.stat_result, str | None]] = {
-        found.path: (found.stat, found.stream) for found in beside if found.path not in live
-    }
-    for part in absent:
-        if part.home and part.home not in places and (home := folders.stat_regular(part.home)):
-            places[part.home] = (home, None)
-    streams_of_beside = {found.path: found.stream for found in beside}
-    for path, stat in live.items():
-        base = streams_of_beside.get(path)
-        places[path] = (stat, base or path)
-    absent = self._find_by_inode(absent, places, claimed, now_ms)
-    owners = {
-        (stat.st_dev, stat.st_ino): part for path, part in claimed.items() if (stat := folders.stat_regular(path))
-    }
+    """Finds absent parts in other places, then makes parts of the files that are left.
+
+    `streams` are live names that rotated files may come from, besides those of known parts.
+    """
+    places = _list_places(desk, live, streams, absent)
+    absent = _find_by_inode(desk, absent, places, claimed, now_ms)
+    owners: dict[tuple[int, int], Part] = {}
+    for path, part in claimed.items():
+        owner = places[path][0] if path in places else folders.stat_regular(path)
+        if owner is not None:
+            owners[owner.st_dev, owner.st_ino] = part
     candidates: list[Candidate] = []
     for path, (stat, stream) in places.items():
         if path in claimed or stat.st_size == 0:
             continue
         if (stat.st_dev, stat.st_ino) in owners:  # a hard link
-            sight.copies[path] = (attribute.signature(stat), owners[stat.st_dev, stat.st_ino])
-            continue
-        if not absent and sight.known_copy(path, stat, files):
-            continue
-        candidate = Candidate(path, stat, stream, live=path in live)
-        if self._inspect(candidate):
-            candidates.append(candidate)
+            desk.copies[path] = (signature(stat), owners[stat.st_dev, stat.st_ino])
+        elif absent or not desk.is_known_copy(path, stat):
+            candidate = Candidate(path, stat, stream, live=path in live)
+            if _inspect(desk, candidate):
+                candidates.append(candidate)
     try:
-        taken = attribute.find_lost(absent, candidates, ledger, files, sight)
+        taken = find_lost(absent, candidates, desk)
     except OSError:
         return  # a file went away between two looks; the next poll sees what is there then
-    self._welcome([c for c in candidates if c.path not in taken], now_ms)
-    sight.copies = {path: seen for path, seen in sight.copies.items() if path in places}
+    _welcome(desk, [candidate for candidate in candidates if candidate.path not in taken], now_ms)
+    desk.copies = {path: seen for path, seen in desk.copies.items() if path in places}
 
-def _find_by_inode(
-    self,
-    absent: list[Part],
-    places: dict[str, tuple[os.stat_result, str | None]],
-    claimed: dict[str, Part],
-    now_ms: int,
-) -> list[Part]:
+
+def _list_places(desk: Desk, live: dict[str, os.stat_result], streams: set[str], absent: list[Part]) -> Places:
+    """Every file that a part may be in or may be made of."""
+    known = streams | {part.stream for part in (*desk.ledger.parts, *desk.ledger.gone)}
+    sought = {place for part in absent for place in (part.path, part.home, part.stream) if place}
+    beside = folders.rotated(known, sought, desk.source.rotated)
+    places: Places = {found.path: (found.stat, found.stream) for found in beside if found.path not in live}
+    for part in absent:
+        home = folders.stat_regular(part.home) if part.home and part.home not in places else None
+        if home is not None:
+            places[part.home] = (home, None)
+    bases = {found.path: found.stream for found in beside}
+    for path, stat in live.items():
+        places[path] = (stat, bases.get(path) or path)
+    return places
+
+
+def _find_by_inode(desk: Desk, absent: list[Part], places: Places, claimed: dict[str, Part], now_ms: int) -> list[Part]:
     """Confirms renamed files. Returns the parts that are still absent."""
     by_inode: dict[int, list[str]] = {}
     for path, (stat, _) in places.items():
@@ -99,10 +105,10 @@ def _find_by_inode(
     left: list[Part] = []
     for part in absent:
         for path in () if part.truncated else by_inode.get(part.inode, ()):
+            was_live = part.path == part.stream
             if path == part.path or path in claimed:
                 continue
-            was_live = part.path == part.stream
-            if attribute.confirm(part, path, places[path][0], desk.ledger, desk.files, desk, now_ms):
+            if confirm(part, path, places[path][0], desk, now_ms) is Found.HERE:
                 claimed[path] = part
                 if was_live:
                     desk.ledger.count("rotations")
@@ -111,15 +117,16 @@ def _find_by_inode(
             left.append(part)
     return left
 
-def _inspect(self, candidate: Candidate) -> bool:
+
+def _inspect(desk: Desk, candidate: Candidate) -> bool:
     """Reads a candidate's first bytes; False if it cannot or shall not be read."""
     try:
-        wrong = attribute.inspect(candidate)
+        wrong = unknown.inspect(candidate)
     except FileNotFoundError:
         return False
     except OSError as error:
         if candidate.live or candidate.stream:
-            desk.complain(candidate.path, error, desk.ledger)
+            desk.complain(candidate.path, error)
         return False
     desk.unreadable.pop(candidate.path, None)
     if wrong is None:
@@ -128,60 +135,51 @@ def _inspect(self, candidate: Candidate) -> bool:
         if candidate.path not in desk.refused:
             desk.ledger.count("unsupported_files")
         desk.refused[candidate.path] = f"{candidate.path} {wrong}"
-    desk.copies[candidate.path] = (attribute.signature(candidate.stat), None)
+    desk.copies[candidate.path] = (signature(candidate.stat), None)
     return False
 
-def _welcome(self, candidates: list[Candidate], now_ms: int) -> None:
+
+def _welcome(desk: Desk, candidates: list[Candidate], now_ms: int) -> None:
     """Makes parts of files that hold something new, older ones first."""
-    ledger, sight = desk.ledger, desk
-    known_streams = {part.stream for part in [*ledger.parts, *ledger.gone]}
-    index = HeadIndex(part for part in ledger.parts if part.present)
-    waiting: dict[str, tuple[attribute.Signature, Quiet]] = {}
-    for candidate in sorted(candidates, key=attribute.oldest_first):
+    known_streams = {part.stream for part in (*desk.ledger.parts, *desk.ledger.gone)}
+    index = HeadIndex(part for part in desk.ledger.parts if part.present)
+    waiting: dict[str, tuple[Signature, Quiet]] = {}
+    for candidate in sorted(candidates, key=unknown.oldest_first):
         if candidate.stream is None:
             continue
         try:
-            if attribute.is_copy(candidate, index, desk.files, sight):
+            if is_copy(candidate, index, desk):
                 continue
-            if not candidate.live and self._to_be_ignored(candidate, candidate.stream in known_streams):
-                sight.copies[candidate.path] = (attribute.signature(candidate.stat), None)
+            if not candidate.live and _is_ignored(desk, candidate, candidate.stream in known_streams):
+                desk.copies[candidate.path] = (signature(candidate.stat), None)
                 continue
             # A compressed file may still be written; until it rests it cannot be told what it is a copy of.
             unsure = candidate.compressed and (candidate.matched or not candidate.whole or not candidate.live)
-            if unsure and not self._has_rested(candidate, waiting, now_ms):
+            if unsure and not desk.has_rested(candidate.path, candidate.stat, waiting, now_ms):
                 continue
-            index.add(self._make_part(candidate))
+            index.add(_make_part(desk, candidate))
+        except FileNotFoundError:
+            continue
         except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                sight.complain(candidate.path, error, ledger)
-    sight.waiting = waiting
+            desk.complain(candidate.path, error)
+            continue
+        if not candidate.live:
+            desk.ledger.count("missed_generations")
+    desk.waiting = waiting
 
-def _to_be_ignored(self, candidate: Candidate, known_stream: bool) -> bool:
+
+def _is_ignored(desk: Desk, candidate: Candidate, known_stream: bool) -> bool:
     """Whether a rotated file that the glob does not name lay there before its stream was first followed."""
     ledger = desk.ledger
-    if attribute.is_ignored(candidate, ledger.ignored):
+    if unknown.is_ignored(candidate, ledger.ignored):
         return True
-    old = ledger.since_ms is None or (not known_stream and candidate.stat.st_mtime_ns < ledger.since_ms * 1_000_000)
-    if old:
-        ledger.ignored.append(attribute.to_ignore(candidate))
-    else:
-        ledger.count("missed_generations")
-    return old
-
-def _has_rested(
-    self, candidate: Candidate, waiting: dict[str, tuple[attribute.Signature, Quiet]], now_ms: int
-) -> bool:
-    seen, quiet = desk.waiting.get(candidate.path, (None, Quiet()))
-    mark = attribute.signature(candidate.stat)
-    if seen != mark:
-        quiet = Quiet()
-    quiet.watch(now_ms)
-    if quiet.lasted(now_ms, QUIET_POLLS, QUIET_MS):
+    if ledger.since_ms is None or (not known_stream and candidate.stat.st_mtime_ns < ledger.since_ms * 1_000_000):
+        ledger.ignored.append(unknown.to_ignore(candidate))
         return True
-    waiting[candidate.path] = (mark, quiet)
     return False
 
-def _make_part(self, candidate: Candidate) -> Part:
+
+def _make_part(desk: Desk, candidate: Candidate) -> Part:
     part = Part(
         stream=candidate.stream or candidate.path,
         path=candidate.path,
@@ -190,24 +188,25 @@ def _make_part(self, candidate: Candidate) -> Part:
         head_length=len(candidate.head),
         head_hash=digest(candidate.head),
         head=candidate.head,
+        inode=candidate.stat.st_ino,
     )
-    part.inode = candidate.stat.st_ino
     desk.files.open(part, candidate.path)
-    attribute.settle_down(part, candidate.path, candidate.stat)
+    settle_down(part, candidate.path, candidate.stat)
     desk.ledger.add(part)
     return part
 
-def _tend_absent(self, part: Part, now_ms: int) -> None:
+
+def tend_absent(desk: Desk, part: Part, now_ms: int) -> None:
     """Looks after a part whose file is nowhere to be seen: drains it if it is open, else gives it up in time."""
     reader = desk.files.get(part)
     if reader is None:
         part.quiet.watch(now_ms)
-        if part.quiet.lasted(now_ms, QUIET_POLLS, QUIET_MS) and self._surely_gone(part):
-            self._give_up(part)
+        if part.quiet.lasted(now_ms, QUIET_POLLS, QUIET_MS) and (part.settled or _is_surely_gone(desk, part)):
+            _give_up(desk, part)
         return
     size = reader.stat().st_size
     if part.doubted and compare(reader, size, part) is not Match.SAME:
-        attribute.lose_place(part, desk.ledger, desk.files)
+        lose_place(part, desk)
         return
     part.doubted = False
     if size != part.size:
@@ -219,12 +218,16 @@ def _tend_absent(self, part: Part, now_ms: int) -> None:
         desk.files.close(part)
         desk.ledger.bury(part)
 
-def _surely_gone(self, part: Part) -> bool:
+
+def _is_surely_gone(desk: Desk, part: Part) -> bool:
     """Whether its folder can be seen: a file system that is not mounted takes its files away only for a while."""
     folder = os.path.dirname(part.path)  # noqa: PTH120
-    return os.path.isdir(folder) and not desk.unreadable  # noqa: PTH112
+    hidden = any(os.path.dirname(path) == folder for path in desk.unreadable)  # noqa: PTH120
+    return os.path.isdir(folder) and not hidden  # noqa: PTH112
 
-def _give_up(self, part: Part) -> None:
+
+def _give_up(desk: Desk, part: Part) -> None:
+    """Counts what a file that is gone is known to have held unread."""
     if not part.settled:
         unread = 0 if part.compressed else max(0, part.size - part.offset)
         if unread or (part.compressed and part.unread):
@@ -233,4 +236,3 @@ def _give_up(self, part: Part) -> None:
         elif part.truncated:
             desk.ledger.count("lost_unknown")
     desk.ledger.bury(part)
-

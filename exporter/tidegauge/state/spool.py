@@ -1,7 +1,7 @@
 """Files for what single predictions must keep until their feedback comes and no table row can hold.
 
 Bounded in size, deleted whole when old, and cut back at a restart to what the restored state knows, so that a reference
-in a restored table always means the same bytes. One thread appends, reads and expires; `sync` may run in another.
+in a restored table always means the same bytes. One thread uses it; only `sync` and `committed` may run in another.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _MAX_OPEN = 16
 @dataclass(slots=True)
 class _File:
     size: int
+    begun: int | None = None  # ms; when it was first rolled
     end: int | None = None  # ms; nothing in it is younger; None while it is appended to
 
 
@@ -45,27 +46,40 @@ class Spool:
     """
 
     def __init__(
-        self, directory: Path, name: str, positions: dict[str, Any] | None = None, *, max_bytes: int = 1 << 30
+        self,
+        directory: Path,
+        name: str,
+        positions: dict[str, Any] | None = None,
+        *,
+        max_bytes: int = 1 << 30,
+        file_ms: int = 3_600_000,
     ) -> None:
         """Opens the spool as `positions` (None: empty) describes it; whatever its files hold beyond that is removed.
 
-        `max_bytes` caps all its files together. Raises StateUnusable if the directory cannot be used.
+        `max_bytes` caps all its files together; a file takes what comes in `file_ms`. Raises
+        StateUnusable if the directory cannot be used.
         """
         self.directory = directory
         self.name = name
         self.max_bytes = max_bytes
+        self.file_ms = file_ms
         self._pattern = re.compile(re.escape(name) + r"-(\d{7})\.spool")
         self._mutex = threading.Lock()
         self._files: dict[int, _File] = {}
-        self._expired: dict[int, int] = {}  # number -> size, until no saved state needs it
+        self._appending: int | None = None  # the file that is not ended yet
+        self._bytes = 0
+        self._expired: dict[int, int] = {}  # number -> size, until no saved state needs it; under the mutex
         self._unsynced: set[int] = set()
         self._needed: set[int] = set()
         self._writer: tuple[int, int] | None = None  # file number, descriptor
         self._readers: OrderedDict[int, int] = OrderedDict()
         saved = positions or {"files": [], "next": 1}
         self._next = int(saved["next"])
-        for number, size, end in saved["files"]:
-            self._files[int(number)] = _File(int(size), None if end is None else int(end))
+        for number, size, begun, end in saved["files"]:
+            self._files[number] = _File(size, begun, end)
+            self._bytes += size
+            if end is None:
+                self._appending = number
         self._needed.update(self._files)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -76,7 +90,8 @@ class Spool:
     @property
     def nbytes(self) -> int:
         """Bytes of all files, those included that only an older saved state still needs."""
-        return sum(file.size for file in self._files.values()) + sum(self._expired.values())
+        with self._mutex:
+            return self._bytes + sum(self._expired.values())
 
     def append(self, items: Sequence[bytes]) -> References:
         """Stores items and returns a reference for each; 0 for those beyond the cap or that the disk did not take."""
@@ -100,6 +115,7 @@ class Spool:
             # The file's size stays what it was, so the next attempt overwrites whatever part was written.
             return references
         file.size += int(ends[fitting - 1])
+        self._bytes += int(ends[fitting - 1])
         references[:fitting] = taken
         return references
 
@@ -129,22 +145,33 @@ class Spool:
         return items
 
     def roll(self, now_ms: int) -> None:
-        """What was appended so far is no younger than `now_ms`; what follows goes to a new file."""
-        for file in self._files.values():
-            if file.end is None:
-                file.end = now_ms
-        self._close_writer()
+        """Says that nothing appended so far is younger than `now_ms`; begins a new file once `file_ms` are past.
+
+        As cheap to call often as seldom.
+        """
+        if self._appending is None:
+            return
+        file = self._files[self._appending]
+        if file.begun is None:
+            file.begun = now_ms
+        if now_ms - file.begun >= self.file_ms:
+            file.end = now_ms
+            self._appending = None
+            self._close_writer()
 
     def expire(self, before_ms: int) -> None:
         """Forgets whole files that hold nothing as young as `before_ms`. The disk is freed by `committed`."""
         for number in [number for number, file in self._files.items() if file.end is not None and file.end < before_ms]:
-            self._expired[number] = self._files.pop(number).size
+            size = self._files.pop(number).size
+            with self._mutex:
+                self._bytes -= size
+                self._expired[number] = size
             self._close_reader(number)
 
     def positions(self) -> dict[str, Any]:
         """What must be saved with the tables that hold the references; JSON-able."""
         return {
-            "files": [[number, file.size, file.end] for number, file in sorted(self._files.items())],
+            "files": [[number, file.size, file.begun, file.end] for number, file in sorted(self._files.items())],
             "next": self._next,
         }
 
@@ -165,15 +192,18 @@ class Spool:
 
     def committed(self, positions: dict[str, Any]) -> None:
         """Tells that a state with these `positions` is durable: expired files go that neither it nor the one before
-        it names. Call it from the thread that appends."""
-        named = {int(number) for number, _, _ in positions["files"]}
-        for number in set(self._expired) - named - self._needed:
+        it names. From any thread."""
+        named = {number for number, *_ in positions["files"]}
+        with self._mutex:
+            gone = set(self._expired) - named - self._needed
+            self._needed = named
+        for number in gone:
             try:
                 self._path(number).unlink(missing_ok=True)
             except OSError:
                 continue  # tried again after the next save; until then it counts towards the cap
-            del self._expired[number]
-        self._needed = named
+            with self._mutex:
+                del self._expired[number]
 
     def close(self) -> None:
         self._close_writer()
@@ -195,13 +225,11 @@ class Spool:
                 os.truncate(path, file.size)
 
     def _current(self) -> int:
-        for number, file in self._files.items():
-            if file.end is None:
-                return number
-        number = self._next
-        self._next += 1
-        self._files[number] = _File(0)
-        return number
+        if self._appending is None:
+            self._appending = self._next
+            self._files[self._next] = _File(0)
+            self._next += 1
+        return self._appending
 
     def _write(self, number: int, data: bytes, offset: int) -> None:
         if self._writer is None or self._writer[0] != number:

@@ -224,6 +224,8 @@ class Tally:
 
     def _sum(self, name: str, start: int, end: int, *, sliced: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         number = self._family(name)
+        if sliced and not self.families[number].sliced:
+            return np.zeros(0, dtype=np.int64), np.zeros((0, 0), dtype=np.int64)
         live = self.cells.live_numbers(0, self.cells.high_water)
         cells = self.cells.rows[live]
         row = cells["counts"][:, number].astype(np.int64) - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
@@ -22,7 +23,10 @@ def name(channel: str) -> str:
 
 
 def bind(model: Model, classes: int) -> Iterable[Family]:
-    """[class, is it that class, bin] columns; whole versions only."""
+    """[class, is it that class, bin] columns; whole versions only.
+
+    Rows that give a class no probability and are not of it are left out, see `with_zeros`.
+    """
     if model.task != "multiclass" or classes > MAX_CLASSES:
         return
     for number, channel in enumerate(model.channels):
@@ -38,8 +42,11 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             contributions = []
             for code in range(min(classes, rows.vectors.probability.shape[1])):
                 bin_ = bin_of(np.clip(rows.vectors.probability[scored, code], 0.0, 1.0), BINS)
-                actual = (label.code[scored] == code).astype(np.int64)
-                contributions.append(Contribution(scored, (code * 2 + actual) * BINS + bin_, count))
+                actual = label.code[scored] == code
+                # A row says nothing of classes that are met only later, and must not, as it may have to be taken away.
+                told = np.flatnonzero(actual | (rows.vectors.probability[scored, code] > 0))
+                column = (code * 2 + actual[told]) * BINS + bin_[told]
+                contributions.append(Contribution(scored[told], column, count[told]))
             return contributions
 
         yield Family(
@@ -48,6 +55,14 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             contribution,
             channels=(number,),
             slice_columns=0,
-            schema=f"{BINS} equal bins",
+            schema=f"{BINS} equal bins, zeros implied",
             class_axes=1,
         )
+
+
+def with_zeros(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Counts of shape (series, classes, 2, BINS) with the rows that were left out: every row is of exactly one class."""
+    whole = counts.copy()
+    rows = counts[:, :, 1].sum(axis=(1, 2))
+    whole[:, :, 0, 0] += rows[:, None] - counts.sum(axis=(2, 3))
+    return whole

@@ -11,8 +11,6 @@ from tidegauge.join.rows import NONE, Rows
 from tidegauge.tally.family import Contribution, Family
 
 LABELED, BAD = range(2)
-UNNAMED = 253
-"""Code of a label that is no class of the model, on channels that only say what is wrong."""
 
 
 def name(channel: str) -> str:
@@ -36,7 +34,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
                 amount = amount * rows.rate[given]
             contributions = [Contribution(given, LABELED, amount)]
             if regression:
-                bad = rows.value[given] != label.value[given]
+                bad = (rows.value[given] != label.value[given]) & ~np.isnan(rows.value[given])
             else:
                 bad = (rows.predicted[given] != label.code[given]) & (rows.predicted[given] != NONE)
             contributions.append(Contribution(given[bad], BAD, amount[bad]))

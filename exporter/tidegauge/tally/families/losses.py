@@ -17,6 +17,7 @@ from tidegauge.tally.weights import WEIGHT, heavy
 LOSSES = ("brier", "log_loss")
 CLIP = 1e-15
 """A probability of exactly 0 or 1 that is wrong would cost infinitely much; scikit-learn clips in the same spirit."""
+SQUARES = 2.0**48
 PLAIN_COLUMNS = 1 + 2 * len(LOSSES) * UNIT.limbs
 """Rows; then, loss by loss, the sums of l and of l**2."""
 WEIGHTED_TERMS = 2 + 3 * len(LOSSES)
@@ -86,5 +87,7 @@ def row_losses(rows: Rows, channel: int) -> tuple[NDArray[np.int64], tuple[NDArr
     code = label.code[scored].astype(np.int64)
     known = code < probability.shape[1]
     happened = np.where(known, probability[scored, np.minimum(code, probability.shape[1] - 1)], 0.0)
-    brier = (probability[scored] ** 2).sum(axis=1) - 2.0 * happened + 1.0
+    # In whole steps, whose sum depends neither on the order of the classes nor on how many are known.
+    squares = np.rint(probability[scored] ** 2 * SQUARES).sum(axis=1) / SQUARES
+    brier = squares - 2.0 * happened + 1.0
     return scored, (brier, -np.log(np.maximum(happened, CLIP)))
