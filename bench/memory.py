@@ -1,8 +1,8 @@
 """What memory a waiting prediction takes, and what an exporter takes: idle, with many series, and reading flat out.
 
 Waiting predictions are put into a model's engine in a process of their own; bytes are what its arrays say (counted) and
-by how much the process grew from a tenth of them to all (resident). Exporters are real processes. Linux only. Run as:
-python -m bench.memory
+by how much the process grew at its peak from a tenth of them to all (resident). Exporters are real processes, on
+Linux. Run as: python -m bench.memory
 """
 
 from __future__ import annotations
@@ -134,9 +134,10 @@ def measure_waiting(task: str, count: int) -> dict[str, float]:
     started = time.perf_counter()
     engine = empty_engine(task, count)
     fill(engine, 0, count // 10)
-    before = memory_of("self")["VmRSS"]
+    # Scratch memory comes and goes within a batch; peaks contain it on both sides.
+    before = memory_of("self")["VmHWM"]
     fill(engine, count // 10, count)
-    after = memory_of("self")["VmRSS"]
+    after = memory_of("self")["VmHWM"]
     table = engine.join.table
     assert table.live == count
     counted = engine.join.nbytes - table.high_water * table.dtype.itemsize + table.nbytes
@@ -242,7 +243,7 @@ def waiting_table(full: bool) -> int:
         for task in BARS if count < 100_000_000 else ("binary",):
             command = [sys.executable, "-m", "bench.memory", "--child", task, str(count)]
             found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=ROOT).stdout)
-            # A few megabytes of scratch memory more or less would decide about the growth of a small process.
+            # Some megabytes of scratch memory more or less would decide about the growth of a small process.
             judged = found["counted"] if count < LARGE else max(found["counted"], found["resident"])
             verdict = _verdict(judged, BARS[task])
             missed += verdict == "MISSED"

@@ -232,14 +232,25 @@ class Exporter(_Process):
         return wait_until(look, seconds=seconds, what=what)
 
     def settle(self, seconds: float = PATIENCE) -> Metrics:
-        """The first page of a refresh that began after now and left nothing unread."""
+        """A page that has everything written before this call, with nothing left unread.
+
+        Files are looked at between any two refreshes (the poll interval must be the shorter one), so it is the second
+        refresh from now on that knows how large they are by now.
+        """
+        refreshes = {0.0}
         called = time.time()
 
-        def settled(metrics: Metrics) -> bool:
-            refreshed = metrics.value("tidegauge_last_refresh_timestamp_seconds") or 0.0
-            return refreshed > called and metrics.value("tidegauge_ready") == 1 and lag_bytes(metrics) == 0
+        def look() -> str | None:
+            self._must_run()
+            page = self.page()
+            about = parse("".join(line for line in page.splitlines(keepends=True) if line.startswith("tidegauge_")))
+            refreshed = about.value("tidegauge_last_refresh_timestamp_seconds") or 0.0
+            if refreshed > called:
+                refreshes.add(refreshed)
+            settled = len(refreshes) > 2 and about.value("tidegauge_ready") == 1 and lag_bytes(about) == 0
+            return page if settled else None
 
-        return self.wait_for(settled, seconds=seconds, what="a refresh with nothing left to read")
+        return parse(wait_until(look, seconds=seconds, what="a refresh with nothing left to read"))
 
     def __enter__(self) -> Exporter:
         return self if self.running else self.start()
@@ -314,7 +325,7 @@ class PrometheusServer(_Process):
         moment = time.time() if after is None else after
 
         def look() -> float | None:
-            newest = self.query("timestamp(up == 1)")
+            newest = self.query("timestamp(up) and (up == 1)")  # of a filtered vector it would be the time of asking
             self._must_run()
             return next((at for at in newest.values() if at > moment), None)
 

@@ -1,8 +1,8 @@
-"""One exporter process in the thick of it: a program writes its logs, rotation moves them about, and the process is killed.
+"""One exporter process in the thick of it: a program writes logs, rotation moves them about, and the process is killed.
 
-`Pier` owns a directory, the process and the book of everything that the exporter had a chance to read. It writes nothing between
-the copy and the truncation of a copytruncate, and deletes unread lines only where nobody can have seen them: what is left is
-exactly what must be counted.
+`Pier` owns a directory, the process and the book of everything that the exporter had a chance to read. It writes
+nothing between the copy and the truncation of a copytruncate, and deletes unread lines only where nobody can have seen
+them: what is left is exactly what must be counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import requests
 
-from tests.crash.recount import CONFIGURATION, FAMILIES, Counts, Record, recount
+from tests.crash.recount import CONFIGURATION, FAMILIES, Counts, Record, Rejected, Sample, recount
 from tests.crash.traffic import Line, Program
 from tests.processes import Exporter
 
@@ -91,6 +91,7 @@ class Pier:
             (self.write_part_of_a_line, 2),
             (self.rotate, 3),
             (self.rotate_twice, 1),
+            (self.die_and_rotate, 1),
             (self.copy_and_truncate, 2),
             (self.compress, 3),
             (self.delete_read, 1),
@@ -168,8 +169,10 @@ class Pier:
 
     def rotate(self) -> None:
         log = self.random.choice(tuple(self.logs.values()))
-        if not log.live.path.exists():
-            return
+        if log.live.path.exists():
+            self.move_away(log)
+
+    def move_away(self, log: Log) -> None:
         place = self._make_room(log)
         self.note(f"rotate {log.live.path.name} to {place.name}")
         live = log.live.path
@@ -188,6 +191,26 @@ class Pier:
         for _ in range(2):
             self.append(self.logs[kind], self._lines(kind))
             self.rotate()
+
+    def die_and_rotate(self) -> None:
+        """The program dies within a line, and its file is rotated away: a whole object counts, the rest is torn."""
+        log = self.logs["predictions"]
+        if self.random.random() < 0.5 or not log.live.path.exists():
+            return  # seldom, because such a file must rest for some seconds before its end is taken for the end
+        (line,) = self.program.predictions(1)
+        self.append(log, [])
+        whole = self.random.random() < 0.5
+        text = line.text.rstrip(b"\n")
+        if isinstance(line.record, Rejected) or len(text) < 2:
+            return
+        self.note(f"die within a line, {'but for its newline' if whole else 'torn'}")
+        with log.live.path.open("ab") as file:
+            file.write(text if whole else text[: self.random.randrange(1, len(text))])
+        if not whole:
+            self.program.forget([line.record] if line.record else [])
+            line = Line(b"", Rejected("predictions", "torn_line"))
+        self._enter(log.live, [line])
+        self.move_away(log)
 
     def copy_and_truncate(self) -> None:
         log = self.random.choice(tuple(self.logs.values()))
@@ -290,10 +313,10 @@ class Pier:
         if not self.running:
             return
         state = self.directory / "state"
-        known = set(os.listdir(state))
+        known = set(state.iterdir())
         self.append(self.logs["predictions"], self._lines("predictions"))
         deadline = time.monotonic() + 1.0
-        while set(os.listdir(state)) <= known and time.monotonic() < deadline:
+        while set(state.iterdir()) <= known and time.monotonic() < deadline:
             pass
         time.sleep(self.random.choice((0, 0, 0.0005, 0.002)))
         self.note("kill -9 while saving")
@@ -335,14 +358,14 @@ class Pier:
         found: Counts = {}
         for family, labels, value in _SAMPLE.findall(page):
             named = dict(_LABEL.findall(labels))
-            wanted = family.startswith(("model_quality", "model_window")) 
+            wanted = family.startswith(("model_quality", "model_window"))
             if wanted and (named["window"] not in ("1h", "lifetime") or named.get("metric") not in _SHOWN):
                 continue
             if float(value):
                 found[family, tuple(sorted(named.items()))] = float(value)
         return found
 
-    def _explain(self, differing: list[tuple[object, float, float]]) -> str:
+    def _explain(self, differing: list[tuple[Sample, float, float]]) -> str:
         lines = [f"{name}: expected {wanted}, found {found}" for name, wanted, found in differing[:20]]
         listing = sorted(str(path.relative_to(self.directory)) for path in (self.directory / "logs").iterdir())
         return "\n".join(
@@ -357,8 +380,8 @@ class Pier:
         )
 
 
-def _differences(expected: Counts, found: Counts) -> list[tuple[object, float, float]]:
-    differing: list[tuple[object, float, float]] = []
+def _differences(expected: Counts, found: Counts) -> list[tuple[Sample, float, float]]:
+    differing: list[tuple[Sample, float, float]] = []
     for name in sorted({*expected, *found}):
         wanted, value = expected.get(name, 0.0), found.get(name, 0.0)
         if abs(wanted - value) > 1e-9 * abs(wanted) * (name[0].startswith("model_quality")):

@@ -1,11 +1,12 @@
 """A plain recount of what the exporter must publish, from the lines that were written.
 
-Slow and obvious on purpose: it keeps every record and counts from the start each time. It knows nothing of files and processes.
+Slow and obvious on purpose: it keeps every record and counts from the start each time. It knows nothing of files and
+processes.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 

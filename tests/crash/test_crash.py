@@ -1,8 +1,9 @@
 """Whatever happens to the process and to the files, every record counts exactly once.
 
-A round is a short random sequence of actions (three to six) on the log files and on the real process, then a comparison of
-everything published with a plain recount. A pier is one process with its logs, over ROUNDS_EACH rounds; several piers run at once.
-What must be equal, and what the driver leaves out because nobody could count it, is said in recount.py and pier.py.
+A round is a short random sequence of actions (three to six) on the log files and on the real process, then a comparison
+of everything published with a plain recount. A pier is one process with its logs, over ROUNDS_EACH rounds; several
+piers run at once. What must be equal, and what the driver leaves out because nobody could count it, is said in
+recount.py and pier.py. The seeds fix the actions; the moments at which they hit the process are the machine's.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The program that is observed: it predicts and is told how it went, in a time of its own.
 
-Time stands still within a round. In a round predictions lie in [now, now + STEP), and feedback after all of them, so that what is
-in time for a sealed block does not hang on which log is read first.
+Time stands still within a round. In a round predictions lie in [now, now + STEP), and feedback after all of them, so
+that what is in time for a sealed block does not hang on which log is read first.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.crash.recount import CLASSES, SECOND, Feedback, Prediction, Record, Rejected
@@ -33,6 +33,7 @@ class Program:
 
     random: random.Random
     weighted: bool  # whether some records stand for several predictions
+    models: tuple[str, ...] = ("fraud", "fraud", "ride", "delay")
     now: int = START
     round: int = 0
     made: int = 0
@@ -63,13 +64,10 @@ class Program:
         if chance < 0.05 and self.recent:
             when, one = self.random.choice(self.recent)
             # Only what was read before can be repeated with another content: of two in one round either may be first.
-            changed = {"version": "v9", "answer": None, "scores": {}} if when < self.round else {}
-            one = replace(one, **changed)
+            one = replace(one, version="v9", answer=None, scores={}) if when < self.round else replace(one)
             return Line(_encode(_prediction_fields(one)), one)
-        if chance < 0.15 and self.announced:
-            one = replace(self.announced.pop(), time=self._time())
-        else:
-            one = self._predict()
+        announced = chance < 0.15 and self.announced
+        one = replace(self.announced.pop(), time=self._time()) if announced else self._predict()
         if one.identifier is not None:
             self.recent.append((self.round, one))
         return Line(_encode(_prediction_fields(one)), one)
@@ -79,7 +77,7 @@ class Program:
 
     def _predict(self) -> Prediction:
         self.made += 1
-        model = self.random.choice(("fraud", "fraud", "ride", "delay"))
+        model = self.random.choice(self.models)
         scores: dict[str, float] = {}
         answer: str | float | None
         if model == "delay":
@@ -107,7 +105,7 @@ class Program:
     # ---------------------------------------------------------------- feedback
 
     def feedback(self, number: int) -> list[Line]:
-        """About so many lines; an id is told about by one call a round at most, so that its reports keep their order."""
+        """About so many lines; an id is told about by one call a round at most, so that reports keep their order."""
         lines: list[Line] = []
         while len(lines) < number:
             chance = self.random.random()
@@ -159,7 +157,10 @@ class Program:
         if self.random.random() < 0.3:
             return Line(b"\n", None)
         if self.random.random() < 0.5:
-            missing = {"predictions": {"model": "fraud", "prediction": "1"}, "feedback": {"label": "1", "channel": "outcome"}}
+            missing = {
+                "predictions": {"model": "fraud", "prediction": "1"},
+                "feedback": {"label": "1", "channel": "outcome"},
+            }
             reason = {"predictions": "missing_timestamp", "feedback": "missing_prediction_id"}
             return Line(_encode(missing[kind]), Rejected(kind, reason[kind]))
         return Line(b'{"prediction_id": "half a lin\n', Rejected(kind, "invalid_json"))
@@ -201,5 +202,5 @@ def _feedback_fields(report: Feedback) -> dict[str, object]:
     return fields
 
 
-def _encode(fields: dict[str, object]) -> bytes:
+def _encode(fields: Mapping[str, object]) -> bytes:
     return json.dumps(fields).encode() + b"\n"

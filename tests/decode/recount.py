@@ -122,10 +122,10 @@ def prediction(line: bytes, tasks: dict[str, str], slices: tuple[str, ...]) -> O
     if count_number is None or not 1 <= count_number <= 1e9 or not count_number.is_integer():
         return "invalid_count"
     error = is_set(record.get("error"))
-    score = number_of(record.get("score"))
+    score = None if error else number_of(record.get("score"))
     given = record.get("scores")
     scores = None
-    if task == "multiclass" and isinstance(given, dict):
+    if task == "multiclass" and isinstance(given, dict) and not error:
         scores = {k: number for k, v in given.items() if (number := number_of(v)) is not None}
     answer = record.get("prediction")
     label: str | None = None

@@ -266,6 +266,18 @@ def test_the_only_model_needs_no_name_but_an_open_set_does() -> None:
     assert [rejection.reason for rejection in decoded.rejections] == ["missing_model"]
 
 
+def test_models_that_python_takes_for_one_are_kept_apart() -> None:
+    models = (replace(FRAUD, name="1"), replace(FRAUD, name="true"))
+    rows = predict(*(record(model=m) for m in (1, True, 1.0, "1", True)), models=models)
+    assert sorted((row["model"], row["offset"]) for row in rows) == [
+        ("1", 0),
+        ("1", 101),
+        ("1", 153),
+        ("true", 50),
+        ("true", 204),
+    ]
+
+
 def test_models_mixed_in_one_log_are_separated_in_order() -> None:
     names = ["fraud", "delay", "animal", "nobody"]
     log = [record(prediction_id=n, model=names[n * n % 7 % 4], prediction=n) for n in range(1, 3000)]

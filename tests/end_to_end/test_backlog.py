@@ -52,7 +52,7 @@ def test_only_the_exporter_itself_is_shown_until_the_backlog_is_read(backlog: Pa
         states = []
         while True:
             page, ready = exporter.metrics(), exporter.get("/-/ready").status_code == 200
-            families = {name for name in page.names() if not name.startswith("tidegauge_")}
+            families = {name.split("_")[0] for name in page.names()} - {"tidegauge", "process"}
             states.append((page.value("tidegauge_ready"), bool(families), ready))
             assert exporter.get("/-/healthy").status_code == 200
             if ready:
@@ -91,7 +91,8 @@ def test_scrapes_are_answered_within_half_a_second_while_reading_flat_out(backlo
             for _ in range(COPIES):
                 with (backlog / "predictions.jsonl").open("rb") as more:
                     shutil.copyfileobj(more, log)
-        took, behind = [], []
+        took: list[float] = []
+        behind: list[float] = []
         while len(took) < 5 or behind[-1] > 0:
             began = time.perf_counter()
             page = exporter.page()

@@ -74,7 +74,7 @@ def test_openmetrics_says_the_same_as_the_text_format(exporter: Exporter) -> Non
     assert response.text.endswith("# EOF\n")
     read = {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse_openmetrics(response.text)
+        for family in parse_openmetrics(response.text)  # type: ignore[no-untyped-call]
         for sample in family.samples
     }
     assert of_models(Metrics(read)) == of_models(exporter.metrics())

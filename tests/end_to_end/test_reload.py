@@ -11,7 +11,7 @@ import requests
 
 from tests.end_to_end import logs
 from tests.end_to_end.counters import assert_none_fell, counters
-from tests.processes import PATIENCE, Exporter, Metrics, wait_until
+from tests.processes import PATIENCE, Exporter, Key, Metrics, wait_until
 
 TWO_MODELS = logs.configuration(logs.FRAUD, logs.PRICE)
 
@@ -60,7 +60,7 @@ def predictions_of_fraud(metrics: Metrics) -> float:
     return metrics.total("model_predictions_total", model="fraud")
 
 
-def scores_without(metrics: Metrics, *windows: str) -> dict[object, float]:
+def scores_without(metrics: Metrics, *windows: str) -> dict[Key, float]:
     return {
         (name, labels): value
         for (name, labels), value in metrics.items()
@@ -147,7 +147,7 @@ def test_a_channel_is_removed_and_that_is_said(directory: Path) -> None:
     assert {key: after[key] for key in old} == old
 
 
-def touches_audit(key: tuple[str, frozenset[tuple[str, str]]]) -> bool:
+def touches_audit(key: Key) -> bool:
     """Audits came by the source feedback-2; as records they are not told from other feedback."""
     return ("channel", "audit") in key[1] or ("source", "feedback-2") in key[1]
 

@@ -143,8 +143,10 @@ class Recount:
             content: Content = (True, "", 0.0)
         else:
             label = record.label
-            if self.model.task == "binary" and channel.kind in ("complete", "sample"):
-                label = "1" if label == self.model.positive_label else "0"
+            if self.model.task != "regression":
+                reports = channel.kind in ("mistakes", "voluntary")
+                # Of a report only counts whether it contradicts the answer.
+                label = float(self._class(label) != self._answer(prediction)) if reports else str(self._class(label))
             propensity = record.propensity or 0.0 if channel.kind == "sample" else 0.0
             content = (False, label, propensity)
         new = Label(record.time, content, record.label, record.propensity)
@@ -335,10 +337,11 @@ class Recount:
             state = "insufficient_samples"
         else:
             state = "ok"
-        for name in STATES:
-            self._put(f"{family}_state", *labels, name, value=name == state)
         # The histograms keep no squared weights: with unequal weights this effective number is an estimate.
         estimated = "calibration_error" in labels
+        for name in STATES:
+            open_ = estimated and {name, state} <= {"ok", "insufficient_samples"}
+            self._put(f"{family}_state", *labels, name, value=math.nan if open_ else name == state)
         self._put(f"{family}_samples", *labels, value=math.nan if estimated else score.samples)
         if state in ("ok", "insufficient_samples") and score.value is not None:
             self._put(f"{family}_score", *labels, value=score.value)

@@ -88,7 +88,7 @@ def test_f22_a_line_that_never_ends_takes_bounded_memory_and_its_rest_is_not_a_l
 
 
 def test_f23_bytes_are_handed_out_as_they_are_invalid_utf8_included(log: Path) -> None:
-    rows = [b'{"a": "\xff\xfe"}\n', "{\"a\": \"é€😀\"}\n".encode(), b"\xe2\x82\n"]
+    rows = [b'{"a": "\xff\xfe"}\n', '{"a": "é€😀"}\n'.encode(), b"\xe2\x82\n"]
     append(log, b"".join(rows))
     follower = Follower(log)
     follower.poll()
@@ -148,10 +148,15 @@ def test_f25_wherever_a_chunk_ends_the_lines_are_the_same(rows: list[bytes], lim
     assert found == rows
 
 
-@given(data=st.lists(st.sampled_from([b"\0", b"\n", b"x", b"xx", b"\n\n"]), max_size=60).map(b"".join), limit=st.integers(1, 30))
+@given(
+    data=st.lists(st.sampled_from([b"\0", b"\n", b"x", b"xx", b"\n\n"]), max_size=60).map(b"".join),
+    limit=st.integers(1, 30),
+)
 def test_f25_what_is_cut_out_does_not_depend_on_chunks_either(data: bytes, limit: int) -> None:
     def follow(step: int) -> tuple[list[bytes], list[tuple[str, int, int]], Cut | None]:
-        at, cut, rows, dropped = 0, None, [], []
+        rows: list[bytes] = []
+        dropped: list[tuple[str, int, int]] = []
+        at, cut = 0, None
         size = step
         while at < len(data):
             chunk = data[at : at + size]

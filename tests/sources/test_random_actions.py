@@ -27,7 +27,7 @@ class World:
         self.source = Source("predictions", "predictions", str(directory / pattern))
         self.live = [directory / f"log{number}.jsonl" for number in range(streams)]
         self.written: list[bytes] = []
-        self.partial: dict[Path, bytes] = {path: b"" for path in self.live}
+        self.partial: dict[Path, bytes] = dict.fromkeys(self.live, b"")
         self.now = 1_000_000
         self.saved: str | None = None
         self.saved_lines: list[bytes] = []
@@ -73,7 +73,7 @@ class World:
         self.partial[path] = line[cut:]
 
     def shift(self, path: Path) -> None:
-        for number in range(9, 0, -1):
+        for number in range(150, 0, -1):
             for ending in ("", ".gz"):
                 old = path.with_name(f"{path.name}.{number}{ending}")
                 if old.exists():
@@ -81,7 +81,7 @@ class World:
 
     def rotate(self) -> None:
         path = self.random.choice(self.live)
-        if path.exists() and path.stat().st_size and not path.with_name(f"{path.name}.9").exists():
+        if path.exists() and path.stat().st_size:
             self.finish(path)
             self.shift(path)
             path.rename(path.with_name(f"{path.name}.1"))
@@ -182,7 +182,7 @@ class World:
 
 
 @pytest.mark.parametrize("pattern", ["log0.jsonl", "log*.jsonl", "log*.jsonl*"])
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", range(20))
 def test_every_line_is_handed_out_exactly_once(tmp_path: Path, seed: int, pattern: str) -> None:
     world = World(tmp_path, seed, pattern, streams=1 if pattern == "log0.jsonl" else 2)
     world.run(120)

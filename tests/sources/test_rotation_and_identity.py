@@ -257,23 +257,42 @@ def test_f09_a_new_file_with_an_old_inode_is_read_from_its_start(log: Path) -> N
     assert numbers(follower.rest()) == list(range(10, 40))
 
 
-def test_f10_a_file_that_lost_its_end_is_read_on_from_what_is_left(log: Path) -> None:
+def test_f10_a_file_that_lost_its_end_is_read_on_from_the_last_place_known_for_sure(log: Path) -> None:
+    append(log, lines(*range(300)))
+    follower = Follower(log)
+    follower.step()
+    os.truncate(log, len(lines(*range(290))) - 5)
+    follower = follower.restart()
+    again = follower.step()
+    append(log, b"\n" + lines(300))
+    assert numbers(follower.rest()[-1:]) == [300]
+    assert follower.events("shrunk") == 1
+    assert set(numbers(again)) < set(range(260, 290))
+
+
+@pytest.mark.parametrize("left", [18, 100, 300, 700])
+def test_f10_a_file_of_which_only_the_first_bytes_are_left_goes_on_or_begins_anew(log: Path, left: int) -> None:
+    append(log, lines(*range(300)))
+    for position_saved in (False, True):
+        follower = Follower(log)
+        follower.poll()
+        if position_saved:
+            follower.read()
+        content = log.read_bytes()
+        os.truncate(log, left)
+        follower.rest()
+        append(log, b"\n" + lines(300))
+        assert numbers(follower.rest()[-1:]) == [300]
+        log.write_bytes(content)
+
+
+def test_f10_a_file_smaller_than_the_saved_place_with_other_content_is_new(log: Path) -> None:
     append(log, lines(*range(30)))
     follower = Follower(log)
     follower.step()
-    os.truncate(log, len(lines(*range(20))))
-    append(log, lines(30))
-    follower = follower.restart()
-    assert numbers(follower.rest()) in ([30], [20, 30])
-    follower = Follower(log)
-    follower.step()
-    kept = len(lines(*range(20)))
-    os.truncate(log, kept)
-    follower = follower.restart()
-    assert follower.step() == []
-    append(log, lines(31))
-    assert numbers(follower.rest()) == [31]
-    assert follower.events("shrunk") == 1
+    os.truncate(log, 0)
+    append(log, lines(30, 31))
+    assert numbers(follower.restart().rest()) == [30, 31]
 
 
 def test_f11_files_that_begin_alike_are_told_apart(log: Path, tmp_path: Path) -> None:
@@ -515,7 +534,9 @@ def test_f27_rotated_names_that_match_the_glob_are_not_read_again(log: Path) -> 
     assert follower.rest() == []
 
 
-@pytest.mark.parametrize("name", ["log.jsonl-20240131", "log-20240131.jsonl", "log.jsonl.2024-01-31T10:00", "log.1.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["log.jsonl-20240131", "log-20240131.jsonl", "log.jsonl.2024-01-31T10:00", "log.1.jsonl"]
+)
 def test_f27_dated_and_numbered_names_are_found_beside_the_live_file(log: Path, name: str) -> None:
     append(log, lines(1))
     follower = Follower(log)

@@ -178,16 +178,21 @@ class FlagColumn:
 
     def __init__(self, convert: Callable[[Sequence[Any]], list[bool]]) -> None:
         self._convert = convert
-        self._pieces: list[NDArray[np.bool_]] = []
+        self._pieces: list[tuple[int, list[bool] | None]] = []
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
         """The next piece."""
-        flags = np.zeros(rows, np.bool_) if values is None else np.array(self._convert(values), np.bool_)
-        self._pieces.append(flags)
+        self._pieces.append((rows, None if values is None else self._convert(values)))
 
     def filled(self, rows: int) -> NDArray[np.bool_]:
         """The whole column."""
-        return np.concatenate(self._pieces) if self._pieces else np.zeros(rows, np.bool_)
+        column = np.zeros(rows, np.bool_)
+        at = 0
+        for size, values in self._pieces:
+            if values is not None:
+                column[at : at + size] = values
+            at += size
+        return column
 
 
 def is_set(value: Any) -> bool:

@@ -17,7 +17,7 @@ from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
 from tidegauge.decode.lines import LineReader, LineTable, Offsets
 from tidegauge.decode.names import model_named, names_for
-from tidegauge.decode.numbers import as_number, number_column
+from tidegauge.decode.numeric import as_number, number_column
 from tidegauge.decode.text import INVALID, shorten
 from tidegauge.decode.timestamps import INVALID as INVALID_TIME
 from tidegauge.decode.timestamps import MISSING as MISSING_TIME
@@ -46,7 +46,7 @@ class FeedbackDecoder:
         self._settings = settings
         mapped = {name: tuple(path.split(".")) for name, path in source.fields}
         fields = [Field(name, mapped.get(name, (name,)), kind) for name, kind in _KINDS.items()]
-        self._reader = LineReader(Layout(fields))
+        self._reader = LineReader(Layout(fields), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
     def decode(self, data: bytes, path: str) -> Decoded[FeedbackColumns]:
@@ -153,7 +153,7 @@ class _Batch:
         known = np.array([text in self._channels for text in self._channel.coder.values] + [True, True], np.bool_)
         verdicts.reject((channel < 0) & ~signal, "missing_channel")
         verdicts.reject(~known[channel] & ~signal, "unknown_channel")
-        verdicts.reject((propensity <= 0) | (propensity > 1), "invalid_propensity")
+        verdicts.reject(((propensity <= 0) | (propensity > 1)) & ~signal, "invalid_propensity")
         verdicts.reject(invalid & ~retract, "invalid_label")
         verdicts.reject(missing & ~retract & ~signal, "missing_label")
         label[retract] = -1

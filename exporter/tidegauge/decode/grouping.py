@@ -26,20 +26,27 @@ class ByModel:
     def read(self, data: bytes, table: LineTable, rejections: list[Rejection]) -> Iterator[Group]:
         """The rows of the block, each model's in order. A field that none of them has is no column."""
         for rows, offsets in self._reader.read(data, table, rejections):
-            columns = self._columns(rows)
-            models = columns.get("model")
-            if self._waiting or (models is not None and models.count(models[0]) < len(models)):
-                self._wait(rows, offsets, models)
-                for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:
-                    yield self._release(name)
-            else:
-                yield self._name(None if models is None else models[0]), columns, offsets
+            models = self._models(rows)
+            if len(models) == 1 and not self._waiting:
+                yield self._name(models[0]), self._columns(rows), offsets
+                continue
+            self._wait(rows, offsets, models * len(rows) if len(models) == 1 else models)
+            for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:
+                yield self._release(name)
         for name in list(self._waiting):
             yield self._release(name)
 
-    def _wait(self, rows: list[Row], offsets: Offsets, models: list[Scalar | None] | None) -> None:
-        names = [self._default] * len(rows) if models is None else map(self._name, models)
-        for row, offset, name in zip(rows, offsets.tolist(), names, strict=True):
+    def _models(self, rows: list[Row]) -> list[Scalar | None]:
+        """What the rows have for a model: one value if they are known to agree, else one a row."""
+        if self._reader.common is not None or "model" not in self._reader.names:
+            return [self._reader.common]
+        models = self._reader.layout.columns(rows, ["model"])["model"]
+        # Only texts, because to Python 1 and True are equal.
+        return models[:1] if type(models[0]) is str and models.count(models[0]) == len(models) else models
+
+    def _wait(self, rows: list[Row], offsets: Offsets, models: list[Scalar | None]) -> None:
+        for row, offset, model in zip(rows, offsets.tolist(), models, strict=True):
+            name = self._name(model)
             some_rows, some_offsets = self._waiting.setdefault(name, ([], []))
             some_rows.append(row)
             some_offsets.append(offset)
@@ -49,7 +56,7 @@ class ByModel:
         return name, self._columns(rows), np.array(offsets, np.int64)
 
     def _columns(self, rows: list[Row]) -> Columns:
-        return self._reader.layout.columns(rows, self._reader.names)
+        return self._reader.layout.columns(rows, self._reader.names - {"model"})
 
     def _name(self, model: Scalar | None) -> str | None:
         if model is None or model == "":

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import msgspec
 
-from tidegauge.decode.numbers import as_number
+from tidegauge.decode.numeric import as_number
 
 Row = Any  # an instance of one of the layout's structs
 Columns = dict[str, list[Any]]
@@ -47,7 +47,8 @@ class Layout:
     """The structs for a set of fields, and how to get columns out of their instances.
 
     All structs of a layout have the same attributes. `struct()` takes every field; `struct(names)` takes the wanted
-    fields of these names and refuses a value in any other, so that those need not be looked at in its instances.
+    fields of these names and refuses a value in any other, so that those need not be looked at in its instances. For
+    the same reason `struct(names, steady)` takes only records with the one value that `steady` has for its field.
     Raises ValueError if one field lies inside another, or if a number and a text are read from one place.
     """
 
@@ -57,12 +58,22 @@ class Layout:
         self._root = _Node("Record", _tree(fields))
         self._paths = {field.name: field.path for field in fields if field.wanted}
 
-    def struct(self, names: Collection[str] | None = None) -> type[msgspec.Struct]:
+    def struct(
+        self, names: Collection[str] | None = None, steady: tuple[str, str] | None = None
+    ) -> type[msgspec.Struct]:
         """The struct that accepts a value in the wanted fields of these names only; None: in every field."""
         if names is None:
             return self._root.full
         used = {field.path for field in self.fields if not field.wanted or field.name in names}
-        return self._root.struct(frozenset(field.path for field in self.fields if field.path not in used))
+        types: dict[Path, Any] = {field.path: None for field in self.fields if field.path not in used}
+        if steady is not None:
+            types[self._paths[steady[0]]] = Literal[steady[1]]
+        return self._root.struct(types)
+
+    def can_be_steady(self, name: str) -> bool:
+        """Whether the field is at the top of the record (so that it is missed if absent) and no other is read there."""
+        path = self._paths[name]
+        return len(path) == 1 and sum(field.path == path for field in self.fields) == 1
 
     def columns(self, rows: Sequence[Row], names: Collection[str]) -> Columns:
         """The wanted fields of these names, column by column; None where absent."""
@@ -95,16 +106,21 @@ class _Node:
         }
         self._kinds = {key: kind for key, kind in tree.items() if key not in self._children}
         self._getters = {key: _getter(attribute) for key, attribute in self._attributes.items()}
-        self.full = self.struct(frozenset())
+        self.full = self.struct({})
 
-    def struct(self, refused: frozenset[Path], path: Path = ()) -> type[msgspec.Struct]:
+    def struct(self, special: Mapping[Path, Any], path: Path = ()) -> type[msgspec.Struct]:
+        """The struct with these types at these paths and the usual ones elsewhere; a literal is required."""
         types: dict[str, Any] = {
-            key: child.struct(refused, (*path, key)) | None for key, child in self._children.items()
+            key: child.struct(special, (*path, key)) | None for key, child in self._children.items()
         }
-        types |= {key: None if (*path, key) in refused else KINDS[kind] for key, kind in self._kinds.items()}
+        types |= {key: special.get((*path, key), KINDS[kind]) for key, kind in self._kinds.items()}
         return msgspec.defstruct(
             self._name,
-            [(attribute, types[key], None) for key, attribute in self._attributes.items()],
+            [
+                (attribute, types[key], msgspec.NODEFAULT if get_origin(types[key]) is Literal else None)
+                for key, attribute in self._attributes.items()
+            ],
+            kw_only=True,
             rename={attribute: key for key, attribute in self._attributes.items()},
             # The rows of a block live a millisecond and hold no cycles: collecting them would only cost.
             gc=False,

@@ -11,7 +11,9 @@ interpreter's recursion limit is the exception: where exactly it is refused depe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from bisect import bisect_left
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -25,11 +27,12 @@ Offsets = NDArray[np.int64]
 
 FAST_BYTES = 1 << 17
 FAST_LINES = 1024
-CAREFUL_LINES = 8
-_CAREFUL_FOR = 4096  # lines
+CAREFUL_BYTES = 6000
+_CAREFUL_FOR = 1024  # lines
 _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
+_PLACE = re.compile(r"`\$\[(\d+)\]|\(byte (\d+)\)")  # in the messages of msgspec, of a row or a byte
 _LONGEST_INTEGER = 4000  # digits; int() and str() refuse more than 4300
 
 
@@ -54,11 +57,12 @@ class LineTable:
             last = np.where(last == _RETURN, array[ends - 2], last)
         self.starts: Offsets = starts
         self.ends: Offsets = ends  # of the newline
-        self._odd = np.flatnonzero((array[starts] != _OPEN) | (last != _CLOSE))
+        self._odd: list[int] = np.flatnonzero((array[starts] != _OPEN) | (last != _CLOSE)).tolist()
 
-    def plain(self, at: int, stop: int) -> bool:
-        """Whether each of these lines starts with `{` and ends with `}`."""
-        return not len(self._odd) or bool(self._odd.searchsorted(at) == self._odd.searchsorted(stop))
+    def next_odd(self, line: int) -> int:
+        """The first line from there on that does not start with `{` and end with `}`; the number of lines if none."""
+        place = bisect_left(self._odd, line) if self._odd else 0
+        return self._odd[place] if place < len(self._odd) else len(self.ends)
 
     def rejection(self, reason: str, start: int) -> Rejection:
         """The rejection of the line that starts there."""
@@ -69,22 +73,26 @@ class LineTable:
 class LineReader:
     """Reads the rows of one layout out of blocks.
 
-    What it remembers makes it faster and never changes a result: how careful to be, and which fields this log has. The
-    others are refused by the parser instead of being looked at in every row; when one turns up, it is remembered too.
+    What it remembers makes it faster and never changes a result: how careful to be, which fields this log has, and
+    whether the field called `steady` has had but one value. What is not so is refused by the parser instead of being
+    looked for in every row; when it turns up, it is remembered.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, steady: str) -> None:
         self.layout = layout
         self.names: frozenset[str] = frozenset()  # of the fields seen with a value
+        self.common: str | None = None  # what all rows of the last piece have in the steady field, if that is known
+        self._steady = steady
+        self._value: str | None = None  # what every row must have in the steady field
+        self._varies = not layout.can_be_steady(steady)
         self._decode = msgspec.json.Decoder(layout.struct()).decode
-        self._decode_lines = msgspec.json.Decoder(layout.struct()).decode_lines
-        self._decode_lean = msgspec.json.Decoder(layout.struct(self.names)).decode_lines
-        self._careful = 0  # lines for which small pieces pay
+        self._be_lean()
+        self._careful = 0  # lines for which small runs pay
 
     def read(self, data: bytes, table: LineTable, rejections: list[Rejection]) -> Iterator[tuple[list[Row], Offsets]]:
         """Rows with their lines' offsets, a piece at a time, in order; lines that give no row go to `rejections`.
 
-        Of the rows given so far, only fields in `names` have values.
+        Of the rows given so far, only fields in `names` have values. See `common` for the piece just given.
         """
         view = memoryview(data)
         starts, ends = table.starts, table.ends
@@ -92,61 +100,103 @@ class LineReader:
         while at < n:
             stop = int(ends.searchsorted(starts[at] + FAST_BYTES, "right"))
             stop = max(at + 1, min(stop, at + FAST_LINES))
-            rows = None
-            if not self._careful and table.plain(at, stop):
-                lines = view[starts[at] : ends[stop - 1]]
-                rows = _together(self._decode_lean, lines, stop - at)
-                if rows is None:
-                    rows = _together(self._decode_lines, lines, stop - at)
-                    if rows is None:
-                        self._careful = _CAREFUL_FOR
-                    else:
-                        self._notice(rows)
-            if rows is None:
-                rows, kept = self._carefully(view, table, at, stop, rejections)
-                if rows:
-                    yield rows, starts[np.array(kept)]
-            else:
-                yield rows, starts[at:stop]
+            rows: list[Row] | int = 0
+            value = self._value
+            offsets = starts[at:stop]
+            if not self._careful and table.next_odd(at) >= stop:
+                rows = self._together(view[starts[at] : ends[stop - 1]], stop - at)
+            if isinstance(rows, int):
+                rows, offsets = self._in_runs(view, table, at, stop, rejections)
+            # Rows read before the value was required may lack it.
+            self.common = value if value == self._value else None
+            if rows:
+                yield rows, offsets
             at = stop
 
-    def _carefully(
+    def _in_runs(
         self, view: memoryview, table: LineTable, at: int, stop: int, rejections: list[Rejection]
-    ) -> tuple[list[Row], list[int]]:
-        """Rows and the numbers of their lines, in small pieces, and line by line where those fail."""
+    ) -> tuple[list[Row], Offsets]:
+        """Rows and their lines' offsets: odd lines alone, the others in runs, small ones where one has failed."""
         starts, ends = table.starts[at:stop].tolist(), table.ends[at:stop].tolist()
+        n = stop - at
+        small = max(1, n * CAREFUL_BYTES // (ends[-1] - starts[0]))
         rows: list[Row] = []
-        kept: list[int] = []
-        for begin in range(0, stop - at, CAREFUL_LINES):
-            end = min(stop - at, begin + CAREFUL_LINES)
-            if table.plain(at + begin, at + end):
-                some = _together(self._decode_lean, view[starts[begin] : ends[end - 1]], end - begin)
-                if some is not None:
-                    rows += some
-                    kept += range(at + begin, at + end)
-                    self._careful = max(0, self._careful - CAREFUL_LINES)
-                    continue
-            self._careful = _CAREFUL_FOR
-            new = len(rows)
-            for line in range(begin, end):
-                row = self.read_line(bytes(view[starts[line] : ends[line]]))
-                if isinstance(row, str):
-                    rejections.append(Rejection(row, starts[line], ends[line] - starts[line]))
-                elif row is not None:
-                    rows.append(row)
-                    kept.append(at + line)
-            self._notice(rows[new:])
-        return rows, kept
+        kept: list[Offsets] = []
+        line, odd = 0, table.next_odd(at) - at
+        while line < n:
+            alone, read = line, self._read_fully
+            if line == odd:
+                read = self.read_line
+                odd = table.next_odd(at + line + 1) - at
+            else:
+                end = min(odd, n, line + small if self._careful else n)
+                run = self._together(view[starts[line] : ends[end - 1]], end - line)
+                if isinstance(run, int):
+                    self._careful = _CAREFUL_FOR
+                    alone += run
+                    run = self._together(view[starts[line] : ends[alone - 1]], run) if run else []
+                if isinstance(run, int):  # the culprit is not where it seemed to be
+                    alone, run = line, []
+                if run:
+                    rows += run
+                    kept.append(table.starts[at + line : at + line + len(run)])
+                    self._careful = max(0, self._careful - len(run))
+                    line += len(run)
+                    if line != alone:
+                        continue
+            row = read(bytes(view[starts[alone] : ends[alone]]))
+            if isinstance(row, str):
+                rejections.append(Rejection(row, starts[alone], ends[alone] - starts[alone]))
+            elif row is not None:
+                rows.append(row)
+                kept.append(table.starts[at + alone : at + alone + 1])
+            line = alone + 1
+        return rows, np.concatenate(kept) if kept else table.starts[:0]
 
-    def _notice(self, rows: list[Row]) -> None:
-        new = self.layout.given(rows, self.layout.names - self.names)
-        if new:
+    def _together(self, text: memoryview, lines: int) -> list[Row] | int:
+        """The rows of so many lines, none odd; or, if parsing them at once fails, how many good ones seem to precede.
+
+        The parser's message is only a hint: what precedes is parsed again, and the culprit alone.
+        """
+        try:
+            rows = self._decode_lines(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+            place = _PLACE.search(str(fault))
+            if place is None:
+                return 0
+            before = int(place[1]) if place[1] else bytes(text[: int(place[2])]).count(b"\n")
+            return min(before, lines - 1)
+        return rows if len(rows) == lines else 0
+
+    def _notice(self, row: Row) -> None:
+        new = self.layout.given([row], self.layout.names - self.names)
+        value = None if self._varies else self.layout.columns([row], [self._steady])[self._steady][0]
+        if self._value not in (None, value):
+            self._varies, value = True, None
+        if new or value != self._value:
             self.names |= new
-            self._decode_lean = msgspec.json.Decoder(self.layout.struct(self.names)).decode_lines
+            self._value = value if type(value) is str and value else None
+            self._be_lean()
+
+    def _be_lean(self) -> None:
+        steady = None if self._value is None else (self._steady, self._value)
+        lean: msgspec.json.Decoder[Row] = msgspec.json.Decoder(self.layout.struct(self.names, steady))
+        self._decode_lean, self._decode_lines = lean.decode, lean.decode_lines
 
     def read_line(self, line: bytes) -> Row | str | None:
         """The row of one line, why there is none (one of REASONS), or None if it is blank."""
-        line = line.removeprefix(_BOM)
+        try:
+            return self._decode_lean(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self._read_fully(line)
+
+    def _read_fully(self, line: bytes) -> Row | str | None:
+        row = self._read_any(line.removeprefix(_BOM))
+        if row is not None and not isinstance(row, str):
+            self._notice(row)
+        return row
+
+    def _read_any(self, line: bytes) -> Row | str | None:
         try:
             return self._decode(line)
         except msgspec.ValidationError:
@@ -172,15 +222,6 @@ class LineReader:
             return self.layout.coerce(record)
         except UnicodeEncodeError:
             return "invalid_utf8"
-
-
-def _together(decode_lines: Callable[[memoryview], list[Row]], lines: memoryview, count: int) -> list[Row] | None:
-    """The rows of so many lines known to be plain; None if that cannot be told from parsing them at once."""
-    try:
-        rows = decode_lines(lines)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return rows if len(rows) == count else None
 
 
 def _integer(digits: str) -> Any:

@@ -17,7 +17,7 @@ from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
 from tidegauge.decode.lines import LineReader, LineTable, Offsets
 from tidegauge.decode.names import Names, model_named, names_for
-from tidegauge.decode.numbers import number_column
+from tidegauge.decode.numeric import number_column
 from tidegauge.decode.text import INVALID, shorten
 from tidegauge.decode.timestamps import INVALID as INVALID_TIME
 from tidegauge.decode.timestamps import MISSING as MISSING_TIME
@@ -38,7 +38,7 @@ class PredictionDecoder:
         self._source = source
         self._settings = settings
         self._units = units
-        self._reader = LineReader(Layout(_fields(source, settings, units)))
+        self._reader = LineReader(Layout(_fields(source, settings, units)), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
     def decode(self, data: bytes, path: str) -> Decoded[PredictionColumns]:

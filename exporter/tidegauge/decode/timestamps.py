@@ -113,14 +113,14 @@ def _parse_grid(grid: Bytes, zone: tzinfo) -> Times:
         else:
             digits, unlike = _digits(rows, first)
             if not unlike.any():
-                parsed = _from_layout(digits, len(rows), layout, zone)
+                parsed = _from_layout(digits, layout, zone)
                 if len(left) == len(grid):
                     return parsed
                 times[left] = parsed
                 return times
             alike = unlike == 0
             some = {column: digit[alike] if len(digit) > 1 else digit for column, digit in digits.items()}
-            parsed = _from_layout(some, int(alike.sum()), layout, zone)
+            parsed = _from_layout(some, layout, zone)
             times[left[alike]] = parsed
             left = left[~alike]
         if not len(left):
@@ -136,11 +136,8 @@ def _digits(rows: Bytes, first: bytes) -> tuple[dict[int, Bytes], Bytes]:
     Columns of a date that all rows share are digits of one row.
     """
     n = len(rows)
-    shared = (
-        _DATE
-        if bool((_word(rows, 0) == _word(rows, 0)[0]).all() and (_word(rows, 3) == _word(rows, 3)[0]).all())
-        else 0
-    )
+    words = _word(rows, 0), _word(rows, _DATE - 8)
+    shared = _DATE if all((word == word[0]).all() for word in words) else 0
     digits = {column: np.array([byte - 48], np.uint8) for column, byte in enumerate(first[:shared]) if 48 <= byte <= 57}
     unlike = np.zeros(n, np.uint8)
     largest = np.zeros(n, np.uint8)
@@ -160,8 +157,8 @@ def _word(rows: Bytes, start: int) -> NDArray[np.uint64]:
     return np.ascontiguousarray(rows[:, start : start + 8]).view(np.uint64)[:, 0]
 
 
-def _from_layout(digits: dict[int, Bytes], n: int, layout: re.Match[str], zone: tzinfo) -> Times:
-    """The times of `n` rows from their digits, which stand where those of `layout` do."""
+def _from_layout(digits: dict[int, Bytes], layout: re.Match[str], zone: tzinfo) -> Times:
+    """The times of rows from their digits, which stand where those of `layout` do."""
 
     def pair(start: int) -> Bytes:
         return digits[start] * np.uint8(10) + digits[start + 1]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.config.metrics import REPORTED
 from tidegauge.config.settings import Model
 from tidegauge.join.feedback import Deferred, Waiting
 from tidegauge.join.index import HashIndex
@@ -284,9 +285,7 @@ class Join:
         unnamed = np.flatnonzero((feedback["label"] == UNNAMED) & (feedback["retract"] == 0))
         if len(unnamed):
             codes = {word_number(text): code for code, text in enumerate(self._classes.texts)}
-            feedback["label"][unnamed] = [
-                codes.get(word, UNNAMED) for word in feedback["number"][unnamed].tolist()
-            ]
+            feedback["label"][unnamed] = [codes.get(word, UNNAMED) for word in feedback["number"][unnamed].tolist()]
 
     def _settle_channels(
         self,
@@ -367,12 +366,15 @@ class Join:
             # Retractions carry no number.
             difference = np.nan_to_num(feedback["number"] - rows[f"number{channel}"])
             content = np.sign(difference).astype(np.int64)
+        elif self.model.channels[channel].kind in REPORTED:
+            # Of a report only counts whether it contradicts the answer; what words are classes changes with time.
+            answer = rows["predicted"]
+            content = (feedback["label"] != answer).astype(np.int64) - (was != answer)
         else:
             place = np.zeros(256, dtype=np.int64)
             place[np.argsort(np.array(self._classes.texts, dtype=np.str_), kind="stable")] = np.arange(
                 len(self._classes)
             )
-            place[UNNAMED] = -1
             content = np.sign(place[np.minimum(feedback["label"], NONE)] - place[was])
         if self.model.channels[channel].kind == "sample":
             new, old = np.nan_to_num(feedback["propensity"]), np.nan_to_num(rows[f"propensity{channel}"])

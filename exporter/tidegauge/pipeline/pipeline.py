@@ -19,7 +19,7 @@ from tidegauge.decode.columns import FeedbackColumns, PredictionColumns, Rejecti
 from tidegauge.decode.feedback import FeedbackDecoder
 from tidegauge.decode.predictions import PredictionDecoder
 from tidegauge.join.feedback import FEEDBACK
-from tidegauge.pipeline.clock import LogClock, wall_now
+from tidegauge.pipeline.clock import TOLERANCE, LogClock, wall_now
 from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
 from tidegauge.pipeline.restore import restore
@@ -38,6 +38,8 @@ BLOCK_BYTES = {"predictions": 4194304, "feedback": 1 << 20}
 LEADING_TURNS = 32
 """A source that is ahead in time still gets every so manieth block, so that none starves."""
 REMEMBERED_BLOCKS = 64
+SPOOL_FILES = 64
+"""What waits for feedback in files expires by so many parts of the horizon."""
 ALWAYS = 1 << 62
 
 log = logging.getLogger("tidegauge")
@@ -289,9 +291,13 @@ class Pipeline:
         gone = self.unrouted.expire(clock - horizon)
         if gone:
             self.lost_feedback["", "orphaned"] += gone
+        rolled: dict[str, int] = self.extra.setdefault("rolled", {})
         for name, spool in self.spools.items():
-            spool.roll(clock)
-            spool.expire(clock - self.engines[name].model.horizon)
+            horizon = self.engines[name].model.horizon
+            if clock - rolled.setdefault(name, clock) >= horizon // SPOOL_FILES:
+                spool.roll(clock + TOLERANCE)
+                rolled[name] = clock
+            spool.expire(clock - horizon)
 
     # ---------------------------------------------------------------- state
 

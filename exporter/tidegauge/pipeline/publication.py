@@ -182,13 +182,14 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
             columns.add(catalogue.MODEL_FEEDBACK_TOTAL, (model.name, "", channel.name, result), count)
     shown = set(versions.values())
     for detector in DETECTORS:
+        own = {one.name: Family(one.name, one.kind, one.help, one.labels) for one in detector.families}
         for channel in model.channels:
             state = engine.detectors.get(f"{detector.name}/{channel.name}", detector.initial)
             for reading in detector.readings(state):
                 labels = dict(reading.labels)
                 if labels.get("version", "") not in shown and "version" in labels:
                     continue
-                family = catalogue.NAMED[reading.family]
+                family = own.get(reading.family) or catalogue.NAMED[reading.family]
                 known = {"model": model.name, "channel": channel.name, **labels}
                 values = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
                 columns.add(family, values, reading.value)

@@ -41,7 +41,7 @@ def inspect(candidate: Candidate) -> str | None:
         candidate.head = reader.read(0, HEAD_BYTES)
         if isinstance(reader, GzipReader):
             candidate.whole = len(candidate.head) == HEAD_BYTES or reader.complete
-            return None
+            return "is damaged: gzip cannot read its beginning" if reader.broken and not candidate.head else None
         return unsupported(candidate.head)
     finally:
         reader.close()

@@ -65,8 +65,8 @@ class FileSource:
         seen = {path: (stat.st_ino, 0 if stat.st_size else stat.st_mtime_ns) for path, stat in glance.live.items()}
         if fresh or absent or desk.waiting or not seen or seen != self._seen:
             named = set() if glob.has_magic(desk.source.pattern) else {desk.source.pattern}
-            streams = named | seen.keys() | self._seen.keys()
-            survey.attribute(desk, glance.live, streams, claimed, absent, now_ms)
+            known = named | self._seen.keys()
+            survey.attribute(desk, glance.live, known | seen.keys(), known, claimed, absent, now_ms)
             self._seen = seen
         for part in [part for part in desk.ledger.parts if not part.present]:
             survey.tend_absent(desk, part, now_ms)

@@ -16,8 +16,7 @@ from tidegauge.sources.readers import Reader
 
 HEAD_BYTES = 1024
 MARK_BYTES = 1024
-PROOF_BYTES = 256
-"""Lines of one program begin alike, so fewer equal bytes than this do not show that two files are one."""
+PROOF_BYTES = 256  # lines of one program begin alike: fewer equal bytes do not show that two files are one
 # A mark stays near each of these distances from the offset reached, so that a file that lost its end, or a copy made a
 # little earlier, is still known as part of what was read.
 DISTANCES = tuple(256 * 4**power for power in range(12))
@@ -78,7 +77,7 @@ def compare(reader: Reader, size: int, part: Part) -> Match:
             begins_alike = True
     if not begins_alike and known_size is not None and len(part.head) == part.head_length:
         start = reader.read(0, known_size)
-        if not start or not part.head.startswith(start):
+        if len(start) < PROOF_BYTES or not part.head.startswith(start):
             return Match.OTHER
         return Match.SAME if part.offset <= len(start) else Match.PREFIX
     for offset, expected in reversed(part.marks):

@@ -12,6 +12,7 @@ from enum import Enum
 from tidegauge.sources.candidates import Candidate
 from tidegauge.sources.desk import Desk, signature
 from tidegauge.sources.fingerprint import HEAD_BYTES, MARK_BYTES, Match, compare, digest, mark_at
+from tidegauge.sources.lines import REPORTED, Cut
 from tidegauge.sources.part import Part
 from tidegauge.sources.readers import Reader, open_reader
 
@@ -52,7 +53,7 @@ def confirm(part: Part, path: str, stat: os.stat_result, desk: Desk, now_ms: int
         # It lost its end, or it was emptied and begins alike: find_lost decides by the copies there are.
         return Found.EMPTIED if match is Match.OTHER else Found.SHORTENED
     part.compressed = reader.compressed
-    if not grown and (part.head_length < HEAD_BYTES or not part.head):
+    if not grown and (part.head_length < HEAD_BYTES or not part.head or stat.st_size < part.head_length):
         part.head = reader.read(0, HEAD_BYTES)
         part.head_length, part.head_hash = len(part.head), digest(part.head)
     part.quiet.reset()
@@ -79,17 +80,24 @@ def lose_place(part: Part, desk: Desk) -> None:
 
 
 def shrink(part: Part, reader: Reader, size: int, desk: Desk) -> None:
-    """The file lost its end but kept its beginning: what it still holds was read, what comes beyond that is new."""
+    """The file lost its end but kept its beginning: goes on from the last place whose content is proven.
+
+    What follows that place may have been read already or be new; reading it twice can be put right (ids), not reading
+    it cannot.
+    """
     desk.ledger.count("shrunk")
-    part.marks = tuple(mark for mark in part.marks if mark[0] < size)
-    covered = reader.read(size - min(MARK_BYTES, size), min(MARK_BYTES, size))
-    part.marks += (mark_at(covered, len(covered), size),)
-    part.offset = size
+    part.marks = tuple(mark for mark in part.marks if mark[0] <= size)
+    if part.marks:
+        part.offset = part.marks[-1][0]
+    else:  # all of it was compared
+        part.offset = size
+        part.marks = (mark_at(reader.read(0, size), size, size),)
+    before = reader.read(part.offset - 1, 1)
+    part.cut = None if before == b"\n" else Cut(REPORTED, part.offset)
     part.exhausted = -1
-    part.cut = None
-    if part.head_length > size:
-        head = reader.read(0, size)
-        part.head_length, part.head_hash = len(head), digest(head)
+    part.settled = False
+    part.head = reader.read(0, HEAD_BYTES)
+    part.head_length, part.head_hash = len(part.head), digest(part.head)
 
 
 class HeadIndex:
@@ -211,7 +219,6 @@ def _move(part: Part, candidate: Candidate, own_prefix: bool, desk: Desk) -> Non
     part.quiet.reset()
     if own_prefix:
         shrink(part, desk.files.open(part, candidate.path), candidate.stat.st_size, desk)
-        part.settled = False
     # A copy of a file that was read to its end is not looked through once more to learn that.
     part.exhausted = part.size if part.settled else -1
 

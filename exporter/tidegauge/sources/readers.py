@@ -94,11 +94,13 @@ class GzipReader:
             if not self._raw:
                 return True
             self._inflate = zlib.decompressobj(wbits=31)
+        before = self._inflate.copy()
         try:
             piece = self._inflate.decompress(self._raw, PIECE_BYTES)
         except zlib.error:
             self.broken = True
-            return False
+            self._buffer += _inflate_until_damage(before, self._raw)
+            return True
         self._full = len(piece) == PIECE_BYTES
         self._raw = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
         self._buffer += piece
@@ -114,6 +116,17 @@ class GzipReader:
 
     def close(self) -> None:
         os.close(self._fd)
+
+
+def _inflate_until_damage(inflate: zlib._Decompress, raw: bytes) -> bytes:
+    """What can be had of a piece that fails, byte by byte: zlib gives nothing of a call that ends in an error."""
+    found = bytearray()
+    try:
+        for index in range(len(raw)):
+            found += inflate.decompress(raw[index : index + 1], PIECE_BYTES)
+    except zlib.error:
+        pass
+    return bytes(found)
 
 
 Reader = PlainReader | GzipReader

@@ -47,13 +47,15 @@ def attribute(
     desk: Desk,
     live: dict[str, os.stat_result],
     streams: set[str],
+    known: set[str],
     claimed: dict[str, Part],
     absent: list[Part],
     now_ms: int,
 ) -> None:
     """Finds absent parts in other places, then makes parts of the files that are left.
 
-    `streams` are live names that rotated files may come from, besides those of known parts.
+    `streams` are live names that rotated files may come from, besides those of known parts; those in `known` were
+    there at an earlier poll.
     """
     places = _list_places(desk, live, streams, absent)
     absent = _find_by_inode(desk, absent, places, claimed, now_ms)
@@ -76,7 +78,7 @@ def attribute(
         taken = find_lost(absent, candidates, desk)
     except OSError:
         return  # a file went away between two looks; the next poll sees what is there then
-    _welcome(desk, [candidate for candidate in candidates if candidate.path not in taken], now_ms)
+    _welcome(desk, [candidate for candidate in candidates if candidate.path not in taken], known, now_ms)
     desk.copies = {path: seen for path, seen in desk.copies.items() if path in places}
 
 
@@ -130,6 +132,7 @@ def _inspect(desk: Desk, candidate: Candidate) -> bool:
         return False
     desk.unreadable.pop(candidate.path, None)
     if wrong is None:
+        desk.refused.pop(candidate.path, None)
         return bool(candidate.head)
     if candidate.live:
         if candidate.path not in desk.refused:
@@ -139,9 +142,9 @@ def _inspect(desk: Desk, candidate: Candidate) -> bool:
     return False
 
 
-def _welcome(desk: Desk, candidates: list[Candidate], now_ms: int) -> None:
+def _welcome(desk: Desk, candidates: list[Candidate], known: set[str], now_ms: int) -> None:
     """Makes parts of files that hold something new, older ones first."""
-    known_streams = {part.stream for part in (*desk.ledger.parts, *desk.ledger.gone)}
+    known_streams = known | {part.stream for part in (*desk.ledger.parts, *desk.ledger.gone)}
     index = HeadIndex(part for part in desk.ledger.parts if part.present)
     waiting: dict[str, tuple[Signature, Quiet]] = {}
     for candidate in sorted(candidates, key=unknown.oldest_first):

@@ -342,7 +342,7 @@ class Tally:
         """
         if self.ladder.widths == other.ladder.widths and not self._directory:
             self.edges = other.edges
-        dropped = []
+        dropped: list[str] = []
         live = other.cells.live_numbers(0, other.cells.high_water)
         cells = other.cells.rows[live]
         series = renumber(cells["series"].astype(np.int64))

@@ -39,10 +39,24 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A metric family that comes with a detector."""
+
+    name: str
+    kind: str  # "gauge" | "counter"
+    help: str
+    labels: tuple[str, ...]  # "model" and "channel" among them
+
+
+@dataclass(frozen=True, slots=True)
 class Detector:
-    """`advance(state, block)` must depend on nothing but its arguments: blocks come in order, each once."""
+    """`advance(state, block)` must depend on nothing but its arguments: blocks come in order, each once.
+
+    Readings name families of the catalogue or of `families`.
+    """
 
     name: str
     initial: State
     advance: Callable[[State, SealedBlock, Context], State]
     readings: Callable[[State], list[Reading]]
+    families: tuple[Published, ...] = ()

@@ -54,9 +54,11 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             if not len(some):
                 return []
             first = bin_[some] * PER_BIN * WEIGHT.limbs
+            # The plain sum holds rounded scores; weights below 1 would take away more than it has.
+            rounded = np.rint(score[some] * 2.0**PROBABILITY_BITS) * 2.0**-PROBABILITY_BITS
             return [
                 *real(scored[some], first + positive[some] * WEIGHT.limbs, over, WEIGHT),
-                *real(scored[some], first + 2 * WEIGHT.limbs, over * score[some], WEIGHT),
+                *real(scored[some], first + 2 * WEIGHT.limbs, over * rounded, WEIGHT),
             ]
 
         yield Family(
