@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tidegauge.config import schema
 from tidegauge.config.durations import format_duration
 from tidegauge.config.load import load

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.config.durations import describe_duration, format_duration, parse_duration
 
 

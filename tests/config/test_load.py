@@ -8,6 +8,7 @@ from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
+
 from tidegauge.config.load import load
 from tidegauge.config.settings import DAY, HOUR, MINUTE, SECOND, Channel, Model, Objective, Settings, Source
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.config.durations import parse_duration
 from tidegauge.config.panes import LONGEST_WINDOW, MOST_PANES, PANE_WIDTHS, pane_width
 

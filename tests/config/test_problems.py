@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.config.load import load
 from tidegauge.config.problems import ConfigurationError, Problem
 

@@ -14,7 +14,7 @@ from tests.crash.pier import Pier
 from tests.crash.recount import recount
 from tests.processes import PrometheusServer
 
-KILLS = 8
+KILLS = 6
 
 
 @pytest.fixture

@@ -86,11 +86,9 @@ def time_of(value: Any) -> int | str:
 
 
 def is_set(value: Any) -> bool:
-    return (
-        str(value).strip().lower() not in ("", "0", "false", "none", "0.0")
-        if not isinstance(value, list | dict)
-        else True
-    )
+    if isinstance(value, str):
+        return value.strip().lower() not in ("", "0", "false")
+    return isinstance(value, list | dict) or (value is not None and value != 0)
 
 
 def prediction(line: bytes, tasks: dict[str, str], slices: tuple[str, ...]) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tests.decode import recount
 from tests.decode.logs import (
     ANIMAL,
@@ -20,7 +21,6 @@ from tests.decode.logs import (
     prediction_rows,
     settings_for,
 )
-
 from tidegauge.config.settings import Model
 from tidegauge.decode import FeedbackDecoder, PredictionDecoder
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.decode.logs import DELAY, FEEDBACK, FRAUD, feed, feedback_rows, lines, reasons, settings_for
 
+from tests.decode.logs import DELAY, FEEDBACK, FRAUD, feed, feedback_rows, lines, reasons, settings_for
 from tidegauge.decode import FeedbackDecoder
 from tidegauge.decode.identifiers import hash_ids
 

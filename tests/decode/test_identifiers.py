@@ -10,8 +10,8 @@ import pytest
 import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.decode.logs import feed, predict
 
+from tests.decode.logs import feed, predict
 from tidegauge.decode.identifiers import hash_ids
 
 T = "2024-05-01T10:00:00Z"

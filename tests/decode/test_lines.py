@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.decode import recount
-from tests.decode.logs import FRAUD, PREDICTIONS, lines, prediction_rows, reasons, settings_for
 
+from tests.decode import recount
+from tests.decode.logs import DELAY, FRAUD, PREDICTIONS, lines, prediction_rows, reasons, settings_for
 from tidegauge.decode import REASONS, PredictionDecoder, Rejection
 
 T = "2024-05-01T10:00:00Z"
@@ -136,6 +136,39 @@ def test_large_blocks_are_what_their_lines_are(share: float, ending: bytes) -> N
         offset: outcome for offset, line in zip(offsets, log, strict=False) if (outcome := known(line)) is not None
     }
     assert found == plain
+
+
+def test_what_turns_up_late_in_a_log_is_noticed() -> None:
+    """A log of one model and few fields that stops being so, between any two lines."""
+    base = {"timestamp": 1_714_557_600, "prediction": 1}
+    late: list[dict[str, Any]] = [
+        {"model": "fraud"},
+        {"model": "delay"},
+        {"model": None},
+        {"model": "fraud", "error": "x"},
+        {"model": "fraud", "weight": 2, "role": "shadow", "slices": {"plan": "pro"}},
+        {"model": "fraud", "features": {"country": "SE"}, "score": "0.5", "latency_ms": 3, "count": 2, "version": "v2"},
+    ]
+    tasks = {"fraud": "binary", "delay": "regression"}
+    for seed in range(20):
+        rng = random.Random(seed)
+        kinds = rng.sample(late, len(late))
+        log = [json.dumps(base | kind).encode() for kind in kinds for _ in range(rng.choice([1, 5, 400, 1500]))]
+        decoder = PredictionDecoder(PREDICTIONS, settings_for(FRAUD, DELAY))
+        found: dict[int, Any] = {}
+        size = rng.choice([len(log), 700])
+        for first in range(0, len(log), size):
+            block = lines(*log[first : first + size])
+            numbers = {offset: first + n for n, offset in enumerate(np.cumsum([0, *map(length, log[first:])]).tolist())}
+            decoded = decoder.decode(block, "/logs/a")
+            found |= {numbers[rejection.offset]: rejection.reason for rejection in decoded.rejections}
+            for row in (row for batch in decoded.batches for row in prediction_rows(batch)):
+                found[numbers[row["offset"]]] = {k: v for k, v in row.items() if k not in ("offset", "unit")}
+        assert found == {n: recount.prediction(line, tasks, FRAUD.slices) for n, line in enumerate(log)}
+
+
+def length(line: bytes) -> int:
+    return len(line) + 1
 
 
 def known(line: bytes) -> recount.Outcome:

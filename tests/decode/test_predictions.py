@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.decode.logs import ANIMAL, DELAY, FRAUD, PREDICTIONS, lines, predict, prediction_rows, reasons, settings_for
 
+from tests.decode.logs import ANIMAL, DELAY, FRAUD, PREDICTIONS, lines, predict, prediction_rows, reasons, settings_for
 from tidegauge.decode import PredictionDecoder
 from tidegauge.decode.identifiers import hash_ids
 
@@ -268,14 +268,9 @@ def test_the_only_model_needs_no_name_but_an_open_set_does() -> None:
 
 def test_models_that_python_takes_for_one_are_kept_apart() -> None:
     models = (replace(FRAUD, name="1"), replace(FRAUD, name="true"))
-    rows = predict(*(record(model=m) for m in (1, True, 1.0, "1", True)), models=models)
-    assert sorted((row["model"], row["offset"]) for row in rows) == [
-        ("1", 0),
-        ("1", 101),
-        ("1", 153),
-        ("true", 50),
-        ("true", 204),
-    ]
+    rows = predict(*(record(model=m, version=n) for n, m in enumerate((1, True, 1.0, "1", True))), models=models)
+    expected = [("1", "0"), ("1", "2"), ("1", "3"), ("true", "1"), ("true", "4")]
+    assert sorted((row["model"], row["version"]) for row in rows) == expected
 
 
 def test_models_mixed_in_one_log_are_separated_in_order() -> None:

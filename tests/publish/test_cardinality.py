@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.publish.cardinality import limit_series
 from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
 

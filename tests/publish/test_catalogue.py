@@ -7,6 +7,7 @@ import subprocess
 
 import numpy as np
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+
 from tidegauge.publish.catalogue import FAMILIES
 from tidegauge.publish.render import LabelCache, render
 from tidegauge.publish.samples import KINDS, AnySamples, Family, HistogramSamples, Samples

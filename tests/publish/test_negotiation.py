@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.publish.negotiation import accepts_gzip, wants_openmetrics
 
 PROMETHEUS_2 = (

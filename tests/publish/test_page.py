@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tidegauge.publish.page import PageModel, QualityRow, SourceRow, render_page
 
 ROW = QualityRow("fraud", "v2", "outcome", "accuracy", "24h", 0.93125, 0.91, 0.95, 12345.0, "ok")

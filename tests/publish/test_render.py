@@ -17,6 +17,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
+
 from tidegauge.publish.render import LabelCache, escape_label, number_texts, render, render_lines
 from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
 

@@ -9,6 +9,7 @@ from contextlib import closing
 
 import msgspec
 import numpy as np
+
 from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server
 

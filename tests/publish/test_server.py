@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE
 from tidegauge.publish.request import BadRequestError, parse_head
 from tidegauge.publish.samples import Family, Samples

@@ -26,10 +26,6 @@ class Run:
         self.store, self.pipeline = runner._open(settings)
         self._rotations = 0
 
-    @property
-    def engines(self) -> dict[str, object]:
-        return dict(self.pipeline.engines)
-
     def close(self) -> None:
         """Ends without saving."""
         self.pipeline.close()
@@ -65,7 +61,6 @@ class Run:
         away = live.with_name(f"{kind}.jsonl.{self._rotations}")
         live.rename(away)
         if compress:
-            self.read()  # a file that is compressed before it was seen again would be as good
             with gzip.open(f"{away}.gz", "wb") as archive:
                 archive.write(away.read_bytes())
             away.unlink()

@@ -1,7 +1,7 @@
 """Random logs: predictions and feedback of three models, with everything that the contract allows, as plain records.
 
-A record's `place` orders it within its log. Feedback is never written after the clock has passed its own timestamp, and a
-prediction at most `LATENESS` after: that is what makes a sealed block depend on the logs alone.
+A record's `place` orders it within its log. Feedback is never written after the clock has passed its own timestamp, and
+a prediction at most `LATENESS` after: that is what makes a sealed block depend on the logs alone.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ def generate(
         model = chance.choice(used)
         time = START + chance.randrange(SPAN)
         feedback.append(
-            Feedback(model.name, chance.random() < 0.5, f"nobody-{number}", "outcome", time, time, _label(model, chance))
+            Feedback(
+                model.name, chance.random() < 0.5, f"nobody-{number}", "outcome", time, time, _label(model, chance)
+            )
         )
     predictions.sort(key=lambda record: record.place)
     feedback.sort(key=lambda record: record.place)
@@ -167,9 +169,7 @@ def _label(model: Model, chance: random.Random) -> str | float:
     return chance.choice(CLASSES)
 
 
-def _feedback(
-    one: Prediction, model: Model, channel: Channel, chance: random.Random, disorder: bool
-) -> list[Feedback]:
+def _feedback(one: Prediction, model: Model, channel: Channel, chance: random.Random, disorder: bool) -> list[Feedback]:
     """What one channel says of one prediction: nothing, once, or several times with ties and corrections."""
     if chance.random() < (0.35 if channel.kind == "complete" else 0.6):
         return []
@@ -239,7 +239,8 @@ def _time(time: int, chance: random.Random) -> int | float:
 
 def _spelled(value: str | float | None, chance: random.Random) -> str | float | None:
     if value in ("0", "1") and isinstance(value, str):
-        return chance.choice([value, int(value), float(value)])
+        spellings: list[str | float] = [value, int(value), float(value)]
+        return chance.choice(spellings)
     if isinstance(value, float) and math.isfinite(value) and chance.random() < 0.2:
         return repr(value)
     return value

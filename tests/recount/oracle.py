@@ -61,7 +61,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one series: value None where it has none; fraction: numerator and denominator where it is a ratio."""
+    """One metric of one series: value None where it has none; fraction: numerator and denominator of a ratio."""
 
     value: float | None
     samples: float
@@ -71,13 +71,15 @@ class Score:
 class Recount:
     """Everything to be published about one model, from its records in the order in which they were written."""
 
-    def __init__(self, model: Model, predictions: Sequence[Prediction], feedback: Sequence[Feedback], clock: int) -> None:
+    def __init__(
+        self, model: Model, predictions: Sequence[Prediction], feedback: Sequence[Feedback], clock: int
+    ) -> None:
         self.model = model
         self.clock = clock
         self.page: dict[Key, float] = {}
         mine = [one for one in predictions if one.model == model.name]
         self.accepted = [one for one in mine if one.fate == "accepted"]
-        known = {one.key: one for one in self.accepted if one.key is not None}
+        known: dict[str | None, Prediction] = {one.key: one for one in self.accepted if one.key is not None}
         self.claimed = [one for one in feedback if one.model == model.name and (one.named or one.key in known)]
         self.results: Counter[tuple[str, str, str]] = Counter()
         self.delays: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -510,9 +512,7 @@ def roc_auc(rows: Sequence[tuple[float, bool, float]]) -> float | None:
     negative = [(score, weight) for score, right, weight in rows if not right]
     if not positive or not negative:
         return None
-    won = math.fsum(
-        w * v * (1.0 if s > t else 0.5 if s == t else 0.0) for s, w in positive for t, v in negative
-    )
+    won = math.fsum(w * v * (1.0 if s > t else 0.5 if s == t else 0.0) for s, w in positive for t, v in negative)
     return won / (math.fsum(w for _, w in positive) * math.fsum(w for _, w in negative))
 
 
@@ -529,7 +529,12 @@ def calibration_error(rows: Sequence[tuple[float, bool, float]]) -> float | None
 
 def regression_scores(rows: Sequence[Row]) -> dict[str, Score]:
     triples = [
-        (float(row.prediction.answer or 0.0), float(row.label or 0.0), row.weight * row.count, row.weight**2 * row.count)
+        (
+            float(row.prediction.answer or 0.0),
+            float(row.label or 0.0),
+            row.weight * row.count,
+            row.weight**2 * row.count,
+        )
         for row in rows
     ]
     square = mean([((p - y) ** 2, w, w2) for p, y, w, w2 in triples])

@@ -117,7 +117,7 @@ class TestTheHashSample:
         assert sum(value for row, value in results.items() if row[3] == "joined") == len(feedback) - lost
 
     def test_scaled_counts_are_unbiased_over_many_sets_of_ids(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rows, seeds = 400, 60
+        rows, seeds = 400, 40
         labelled, right, scores = [], [], []
         exact = sum(number % 2 == 0 or number % 7 == 0 for number in range(rows))
         exact_right = sum((number % 2 == 0 or number % 7 == 0) and number % 3 > 0 for number in range(rows))

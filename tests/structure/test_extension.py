@@ -1,4 +1,4 @@
-"""A metric, a bin family and a detector are each one new file and one line of registration; two channels are one row."""
+"""A metric, a bin family and a detector are each one new file and one line of registration; channels share a row."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tests.recount.driver import Run
 from tests.recount.logs import Feedback, Prediction, generate, models, settings_for
 from tests.recount.oracle import Recount
 from tests.structure import added_detector, added_family, added_metric, added_pair
-from tidegauge.assess import quality
+from tidegauge.assess import detectors, quality
 from tidegauge.config.settings import Model
 from tidegauge.pipeline import engine, publication
+from tidegauge.tally import families
 
 FRAUD = models()[0]
 
@@ -41,7 +42,8 @@ def recount(model: Model, records: tuple[list[Prediction], list[Feedback]]) -> R
 def replay(run: Run, records: tuple[list[Prediction], list[Feedback]]) -> None:
     """In three parts, with a restart from saved state after the first and one that loses work in the second."""
     predictions, feedback = records
-    order = sorted([*predictions, *feedback], key=lambda record: record.place)
+    order: list[Prediction | Feedback] = [*predictions, *feedback]
+    order.sort(key=lambda record: record.place)
     chance = random.Random(1)
     for part in range(3):
         run.write_records(order[len(order) * part // 3 : len(order) * (part + 1) // 3], chance)
@@ -89,7 +91,7 @@ def test_a_new_metric_is_published(
 def test_a_new_bin_family_is_summed_and_saved(
     run: Run, records: tuple[list[Prediction], list[Feedback]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "FAMILIES", (*engine.FAMILIES, added_family.bind))
+    monkeypatch.setattr(engine, "FAMILIES", (*families.FAMILIES, added_family.bind))
     run.reopen()
     replay(run, records)
     expected = tenths(records)
@@ -103,7 +105,7 @@ def test_a_bin_family_that_comes_with_an_upgrade_counts_what_still_waits(
     replay(run, records)
     run.save()
     before = run.page()
-    monkeypatch.setattr(engine, "FAMILIES", (*engine.FAMILIES, added_family.bind))
+    monkeypatch.setattr(engine, "FAMILIES", (*families.FAMILIES, added_family.bind))
     run.reopen()
     run.settle()
     assert lifetime(run, "tenths/outcome") == tenths(records)
@@ -124,9 +126,9 @@ def tenths(records: tuple[list[Prediction], list[Feedback]]) -> Counter[tuple[st
 def test_a_new_detector_of_sealed_blocks_is_published_and_saved(
     run: Run, records: tuple[list[Prediction], list[Feedback]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    detectors = (*engine.DETECTORS, added_detector.DETECTOR)
-    monkeypatch.setattr(engine, "DETECTORS", detectors)
-    monkeypatch.setattr(publication, "DETECTORS", detectors)
+    extended = (*detectors.DETECTORS, added_detector.DETECTOR)
+    monkeypatch.setattr(engine, "DETECTORS", extended)
+    monkeypatch.setattr(publication, "DETECTORS", extended)
     replay(run, records)
     page = run.page()
     one = recount(FRAUD, records)
@@ -145,7 +147,7 @@ def test_a_new_detector_of_sealed_blocks_is_published_and_saved(
 def test_a_family_can_read_two_channels_of_one_row(
     run: Run, records: tuple[list[Prediction], list[Feedback]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "FAMILIES", (*engine.FAMILIES, added_pair.bind))
+    monkeypatch.setattr(engine, "FAMILIES", (*families.FAMILIES, added_pair.bind))
     run.reopen()
     replay(run, records)
     one = recount(FRAUD, records)

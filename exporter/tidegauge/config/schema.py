@@ -252,7 +252,7 @@ MODEL = Section(
             Duration(PANE_WIDTHS[0], PANE_WIDTHS[-1]),
             "Width of the blocks of prediction time that become final together.",
         ),
-        _key(settings.Model, "max_pending", _PENDING, "Predictions that may wait for feedback before they are sampled."),
+        _key(settings.Model, "max_pending", _PENDING, "Predictions that may wait for feedback unsampled."),
         _key(settings.Model, "max_versions", Integer(1, _MOST_CODES), "Versions told apart."),
         _key(
             settings.Model,

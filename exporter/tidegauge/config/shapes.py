@@ -23,7 +23,7 @@ Scalar = str | int | float | bool | None
 _DOTTED = re.compile(r"[^.]+(\.[^.]+)*")
 
 
-class Refused(Exception):  # noqa: N818 - not an error of the program
+class Refused(Exception):
     """A scalar is not allowed here. `found` and `allowed` replace the usual words where there is more to say."""
 
     def __init__(self, hint: str = "", *, found: str = "", allowed: str = "") -> None:

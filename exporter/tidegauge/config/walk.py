@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 import yaml
+
 from tidegauge.config.problems import Place, Problem, dotted, listed, quote, suggest
 from tidegauge.config.shapes import Either, Items, Leaf, Named, Refused, Section, Shape
 from tidegauge.config.yaml_lines import describe, foreign_tag, line_of, scalar

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import yaml
+
 from tidegauge.config.problems import Problem, quote
 from tidegauge.config.shapes import Scalar
 

@@ -33,7 +33,7 @@ _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _PLACE = re.compile(r"`\$\[(\d+)\]|\(byte (\d+)\)")  # in the messages of msgspec, of a row or a byte
-_LONGEST_INTEGER = 4000  # digits; int() and str() refuse more than 4300
+_LONGEST_INTEGER = 4300  # digits that int() and str() take
 
 
 class LineTable:

@@ -304,7 +304,8 @@ class Engine:
         sealed_until = int(self.join.sealed_until.min())
         if sealed_until != NEVER_SEALED:
             self.tally.age(clock, sealed_until)
-        self._follow(self.join.expire(clock))
+        # A horizon is time to answer in; what is still to be read has not had it yet.
+        self._follow(self.join.expire(min(clock, read_until)))
         self.join.widen_sample(clock)
 
     def recount(self) -> None:

@@ -1,7 +1,7 @@
 """How the C library's allocator should treat a process that reads megabytes at a time.
 
-By default glibc gives the pages of every freed block back to the kernel, which zeroes them again for the next block: about a
-tenth of the time of reading a log.
+By default glibc gives the pages of every freed block back to the kernel, which zeroes them again for the next block:
+about a tenth of the time of reading a log.
 """
 
 from __future__ import annotations

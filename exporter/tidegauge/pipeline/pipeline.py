@@ -60,6 +60,8 @@ class Reader:
 
     def read_until(self) -> int:
         """Up to which time every record of this source has been seen."""
+        if self.files.resting:
+            return -ALWAYS
         if self.exhausted:
             return ALWAYS
         return min(self.recent, default=-ALWAYS)
@@ -141,7 +143,7 @@ class Pipeline:
     @property
     def ready(self) -> bool:
         """Every file has been read to the size it had at start."""
-        return all(reader.files.status().first_pass_done for reader in self.readers)
+        return all(reader.files.status().first_pass_done and not reader.files.resting for reader in self.readers)
 
     # ---------------------------------------------------------------- reading
 
@@ -176,7 +178,14 @@ class Pipeline:
             self._reject(kind, reason, block, offset, length)
         if not block.data:
             return
-        decoded = reader.decoder.decode(block.data, block.path)
+        try:
+            decoded = reader.decoder.decode(block.data, block.path)
+        except Exception:  # no line may end the exporter, not even one that its author did not think of
+            self.records[kind, "undecodable_block"] += block.data.count(b"\n")
+            log.exception(
+                "a block of %s could not be decoded", kind, extra={"path": block.path, "offset": block.offset}
+            )
+            return
         self._reject_lines(kind, decoded.rejections, block)
         times = [batch.time for batch in decoded.batches if len(batch.time)]
         if times:
@@ -288,7 +297,7 @@ class Pipeline:
         for engine in self.engines.values():
             engine.advance(clock, read_until)
         horizon = max((engine.model.horizon for engine in self.engines.values()), default=HOUR)
-        gone = self.unrouted.expire(clock - horizon)
+        gone = self.unrouted.expire(min(clock, read_until) - horizon)
         if gone:
             self.lost_feedback["", "orphaned"] += gone
         rolled: dict[str, int] = self.extra.setdefault("rolled", {})
@@ -297,7 +306,7 @@ class Pipeline:
             if clock - rolled.setdefault(name, clock) >= horizon // SPOOL_FILES:
                 spool.roll(clock + TOLERANCE)
                 rolled[name] = clock
-            spool.expire(clock - horizon)
+            spool.expire(min(clock, read_until) - horizon)
 
     # ---------------------------------------------------------------- state
 

@@ -32,7 +32,7 @@ from tidegauge.publish.page import render_page
 from tidegauge.publish.process import process_samples
 from tidegauge.publish.samples import AnySamples
 from tidegauge.publish.server import Hooks, Publication, Server
-from tidegauge.state.store import Restored, StateError, Store
+from tidegauge.state.store import Restored, Store
 
 HEALTHY_REFRESHES = 6
 """Without a refresh for so many intervals (at least a minute) the exporter is not healthy."""
@@ -310,10 +310,10 @@ class Runner:
         self._store.close()
         try:
             self._store, self._pipeline = _open(settings)
-        except (StateError, OSError, ValueError) as error:
+        except Exception as error:  # whatever is wrong with the new configuration, the old one goes on
             self._store, self._pipeline = _open(self._settings)
             self._reloaded = False
-            log.error("the configuration was not reloaded", extra={"error": str(error)})
+            log.exception("the configuration was not reloaded")
             return False, str(error)
         self._settings = settings
         self._reloaded = True

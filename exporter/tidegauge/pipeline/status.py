@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from tidegauge import __version__
 from tidegauge.assess.counts import STATES
+from tidegauge.pipeline.clock import wall_now
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.pipeline import Pipeline
 from tidegauge.pipeline.publication import ModelView, window_label
@@ -23,7 +24,8 @@ def page_model(pipeline: Pipeline, views: Sequence[ModelView], *, ready: bool, r
     problems: list[str] = []
     for reader in pipeline.readers:
         status = reader.files.status()
-        sources.append(SourceRow(reader.source.name, reader.source.pattern, status.files, status.lag_bytes))
+        behind = 0.0 if reader.exhausted else (wall_now() - reader.caught_up_at) / 1000
+        sources.append(SourceRow(reader.source.name, reader.source.pattern, status.files, status.lag_bytes, behind))
         problems.extend(status.problems)
     clock = pipeline.clock
     return PageModel(

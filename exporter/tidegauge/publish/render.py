@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
 from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
 
 _EXACT_INTEGERS = 2.0**53

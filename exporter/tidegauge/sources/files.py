@@ -93,6 +93,11 @@ class FileSource:
         """What has been handed out, JSON-able. Unfinished last lines are not part of it."""
         return self._desk.ledger.to_json()
 
+    @property
+    def resting(self) -> bool:
+        """Whether a file was found that may hold unread lines, and that is not read before it is left unchanged."""
+        return bool(self._desk.waiting)
+
     def status(self) -> SourceStatus:
         """How things stand after the last poll and read."""
         ledger = self._desk.ledger

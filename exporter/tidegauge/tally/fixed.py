@@ -28,8 +28,8 @@ class FixedPoint:
     def encode(self, numbers: NDArray[np.float64]) -> NDArray[np.int64]:
         """Digits of finite numbers, shape (limbs, n), lowest first; rounds to nearest at 2**lowest.
 
-        Digits may have signs of their own; the highest may exceed 32 bits. Numbers beyond what the digits can hold in 60
-        bits of the highest (62 bits in all for two limbs) are held there.
+        Digits may have signs of their own; the highest may exceed 32 bits. Numbers beyond what the digits can hold in
+        60 bits of the highest (62 bits in all for two limbs) are held there.
         """
         if self.limbs == 2:
             # The whole number fits into one integer, whose halves are the digits.

@@ -61,7 +61,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
 
 
 def with_zeros(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Counts of shape (series, classes, 2, BINS) with the rows that were left out: every row is of exactly one class."""
+    """Counts [series, classes, 2, BINS] with the rows that were left out: every row is of exactly one class."""
     whole = counts.copy()
     rows = counts[:, :, 1].sum(axis=(1, 2))
     whole[:, :, 0, 0] += rows[:, None] - counts.sum(axis=(2, 3))
