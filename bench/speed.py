@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import math
 import os
 import shutil
@@ -107,11 +108,10 @@ def whole_job(directory: Path) -> int:
 
 def child(case: str, directory: Path) -> None:
     """Does one case, and prints what it took."""
-    import logging
-
-    import tidegauge.pipeline.pipeline
-    import tidegauge.pipeline.publication  # noqa: F401  # loading modules is not the work
-
+    if case == "job":
+        # Loading the program is no part of the work.
+        import tidegauge.pipeline.pipeline
+        import tidegauge.pipeline.publication  # noqa: F401
     logging.disable()
     started = time.process_time()
     records = whole_job(directory) if case == "job" else parse_alone(directory, int(case))

@@ -1,4 +1,4 @@
-"""What was logged while the exporter was down is counted as if it had been there, in sealed blocks too."""
+"""Records that the exporter meets late or early count as if it had been there in time, in sealed blocks too."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from tests.crash.pier import Pier
 from tests.crash.recount import recount
+from tests.crash.traffic import Line
 
 LONG = 12
 """Rounds of downtime after which every block that feedback was in time for is due to be sealed."""
@@ -41,6 +42,17 @@ def test_feedback_rotated_away_meanwhile_is_in_time(pier: Pier, compressed: bool
     pier.start()
     pier.compare()
     assert sealed(pier) > before
+
+
+def test_feedback_may_come_before_any_prediction(pier: Pier) -> None:
+    pier.start()
+    lines: list[Line] = []
+    while len(lines) < 30:
+        lines += pier.program.feedback(30)
+    pier.append(pier.logs["feedback"], lines)
+    pier.compare()
+    pier.append(pier.logs["predictions"], pier.program.predictions(300))
+    pier.compare()
 
 
 def sealed(pier: Pier) -> float:

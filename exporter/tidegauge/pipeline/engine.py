@@ -184,7 +184,8 @@ class Engine:
         feedback = np.zeros(len(columns.key), dtype=FEEDBACK)
         feedback["key"] = columns.key
         feedback["time"] = columns.time
-        feedback["since"] = np.minimum(columns.time, clock)
+        # Before the first prediction a log clock tells nothing.
+        feedback["since"] = np.minimum(columns.time, clock) if clock >= 0 else columns.time
         feedback["number"] = columns.value
         feedback["propensity"] = columns.propensity
         feedback["retract"] = columns.retract

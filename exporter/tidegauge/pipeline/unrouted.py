@@ -45,7 +45,7 @@ class Unrouted:
         """Waits with records that no model knows yet; returns how many the cap shut out."""
         records = np.zeros(len(columns.key), dtype=FEEDBACK)
         records["key"], records["time"], records["number"] = columns.key, columns.time, columns.value
-        records["since"] = np.minimum(columns.time, clock)
+        records["since"] = np.minimum(columns.time, clock) if clock >= 0 else columns.time
         records["propensity"], records["retract"] = columns.propensity, columns.retract
         records["sequence"] = np.arange(self.sequence, self.sequence + len(records), dtype=np.uint64)
         self.sequence += len(records)
