@@ -411,8 +411,8 @@ class Recount:
         for place, metric in enumerate(("brier", "log_loss")):
             scores[metric] = mean([(loss[place], loss[2], loss[3]) for loss in losses])
         areas = [area for rows_ in ranked.values() if (area := roc_auc(rows_)) is not None]
-        if self.model.task == "multiclass" and slices:
-            areas = []  # kept for whole versions only
+        if self.model.task == "multiclass" and (slices or len({row.weight for row in judged}) > 1):
+            areas = []  # kept for whole versions only, and only where all rows weigh the same
         # Without an area the rows that it would rest on are nobody's business.
         scores["roc_auc"] = Score(math.fsum(areas) / len(areas), size) if areas else Score(None, math.nan)
         size = kish((weight, weight**2) for _, _, weight in stated)

@@ -57,9 +57,7 @@ class WindowSums:
             return None
         aligned = np.zeros((len(self.series), sums.shape[1]), dtype=np.int64)
         place = np.minimum(np.searchsorted(self.series, series), len(self.series) - 1)
-        known = (
-            self.series[place] == series
-        )  # a series may lack predictions here where they were read without their labels
+        known = self.series[place] == series
         aligned[place[known]] = sums[known]
         return aligned
 
@@ -105,6 +103,10 @@ def classification_counts(
     found = sums.family(class_family.name(channel.name))
     if found is not None:
         class_n = class_family.with_zeros(found.reshape(size, room, 2, class_family.BINS)[:, :width])
+        rows, total, squares = (matrices.sum(axis=(1, 2)) for matrices in (n, w, w2))
+        # These histograms know no weights. Where rows weigh differently (by the inequality of Cauchy and Schwarz the
+        # weights are equal just where these agree) an area under them would mislead.
+        class_n[rows * squares > total**2 * (1 + 1e-9)] = 0
         class_bins = class_n.astype(np.float64)
     return ClassificationCounts(
         classes=texts or ("",),

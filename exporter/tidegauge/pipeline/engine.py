@@ -28,7 +28,6 @@ from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import seal
 from tidegauge.tally.families import FAMILIES
-from tidegauge.tally.families.confusion import SCORED_KINDS
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import ladder_of
 from tidegauge.tally.tally import Series, Tally
@@ -116,7 +115,11 @@ class Engine:
             **parts.join,
         )
         self._channels = {channel.name: number for number, channel in enumerate(model.channels)}
-        self._relative = [channel.kind not in SCORED_KINDS for channel in model.channels]
+        # A mistake may be reported in any word; a vote on a two-way question is for one of the two answers.
+        self._relative = [
+            channel.kind == "mistakes" or (channel.kind == "voluntary" and model.task != "binary")
+            for channel in model.channels
+        ]
 
     # ---------------------------------------------------------------- records
 
