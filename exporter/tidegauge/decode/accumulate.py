@@ -72,7 +72,11 @@ class IdColumn:
             try:
                 keys = hash_texts(values)
             except TypeError:
-                keys = hash_texts([self._text(value, row) for row, value in enumerate(values, self._size)])
+                texts = [
+                    value if type(value) is str else self._text(value, row)
+                    for row, value in enumerate(values, self._size)
+                ]
+                keys = hash_texts(texts)
         self._pieces.append(keys)
         self._size += rows
 

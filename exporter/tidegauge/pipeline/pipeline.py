@@ -37,7 +37,9 @@ BLOCK_BYTES = {"predictions": 4194304, "feedback": 1 << 20}
 """Feedback lines are short; smaller blocks keep the two logs closer together in time."""
 LEADING_TURNS = 32
 """A source that is ahead in time still gets every so manieth block, so that none starves."""
+SMALLEST_BLOCK = 64 << 10
 REMEMBERED_BLOCKS = 64
+REMEMBERED_BYTES = 1 << 20
 SPOOL_FILES = 64
 """What waits for feedback in files expires by so many parts of the horizon."""
 ALWAYS = 1 << 62
@@ -54,7 +56,8 @@ class Reader:
     decoder: PredictionDecoder | FeedbackDecoder
     exhausted: bool = True  # nothing to read until the next poll
     reached: int = -ALWAYS  # ms; the log that is least far in time is read next
-    recent: deque[int] = field(default_factory=lambda: deque(maxlen=REMEMBERED_BLOCKS))
+    lowest: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)  # by file: (ms, bytes) of its last blocks
+    limit: int = 0  # bytes of the next block
     skipped: int = 0  # turns given to others
     caught_up_at: int = 0  # ms, wall; when it last had nothing to read, at first when it was opened
 
@@ -64,7 +67,33 @@ class Reader:
             return -ALWAYS
         if self.exhausted:
             return ALWAYS
-        return min(self.recent, default=-ALWAYS)
+        return min((self._reached_in(path) for path in self.files.unread_streams()), default=ALWAYS)
+
+    def _reached_in(self, path: str) -> int:
+        return min((low for low, _ in self.lowest.get(path, ())), default=-ALWAYS)
+
+    def note(self, path: str, low: int, size: int) -> None:
+        """Remembers the earliest time (ms) in a block of so many bytes, and forgets blocks that lie far enough back.
+
+        Logs are in order only roughly, so it takes a stretch of the file to tell what it has been read up to.
+        """
+        blocks = self.lowest.setdefault(path, deque())
+        blocks.append((low, size))
+        while len(blocks) > 1 and (
+            len(blocks) > REMEMBERED_BLOCKS or sum(size for _, size in blocks) - blocks[0][1] >= REMEMBERED_BYTES
+        ):
+            blocks.popleft()
+
+    def pace(self, span: int, stride: int) -> None:
+        """Chooses the size of the next block by how much time the last one spanned (ms).
+
+        A sparse log would otherwise bring days at once, in the finest panes, before any of them can age.
+        """
+        largest = BLOCK_BYTES[self.source.kind]
+        if span > stride:
+            self.limit = max(min(SMALLEST_BLOCK, largest), self.limit // 2)
+        elif span < stride // 4:
+            self.limit = min(largest, self.limit * 2)
 
 
 class Pipeline:
@@ -100,19 +129,22 @@ class Pipeline:
                 self.engines[model.name] = Engine(model, fresh_parts(model), self._spool(model, None))
         self.unrouted = Unrouted(store.restore_table(TABLE, FEEDBACK) if restored else None, saved.get("unrouted"))
         positions = saved.get("positions", {})
-        self.readers = [self._reader(source, positions, saved.get("recent", {})) for source in settings.sources]
+        self.readers = [self._reader(source, positions, saved.get("lowest", {})) for source in settings.sources]
         known = {_identity(source) for source in settings.sources}
         self.notes += [f"source {key} is not configured any more" for key in positions if key not in known]
         self._limits: dict[str, RateLimit] = {}
         self._advanced: dict[str, int] = {}
 
-    def _reader(self, source: Source, positions: Mapping[str, Any], recent: Mapping[str, list[int]]) -> Reader:
+    def _reader(
+        self, source: Source, positions: Mapping[str, Any], lowest: Mapping[str, Mapping[str, list[tuple[int, int]]]]
+    ) -> Reader:
         decoder = (PredictionDecoder if source.kind == "predictions" else FeedbackDecoder)(source, self.settings)
         files = FileSource(
             source, max_line_bytes=self.settings.max_line_bytes, position=positions.get(_identity(source))
         )
-        reader = Reader(source, files, decoder, caught_up_at=wall_now())
-        reader.recent.extend(recent.get(_identity(source), ()))
+        reader = Reader(source, files, decoder, limit=BLOCK_BYTES[source.kind], caught_up_at=wall_now())
+        for path, blocks in lowest.get(_identity(source), {}).items():
+            reader.lowest[path] = deque((low, size) for low, size in blocks)
         return reader
 
     def _model(self, name: str) -> Model | None:
@@ -161,7 +193,7 @@ class Pipeline:
             if not waiting:
                 return False
             reader = min(waiting, key=lambda one: (one.skipped < LEADING_TURNS, one.reached))
-            block = reader.files.read(BLOCK_BYTES[reader.source.kind])
+            block = reader.files.read(reader.limit)
             if block is None:
                 reader.exhausted = True
                 reader.caught_up_at = wall_now()
@@ -193,7 +225,8 @@ class Pipeline:
             low, high = int(both.min()), int(both.max())
             # Feedback is read when its next block is likely to lie within what is known of predictions.
             reader.reached = high if kind == "predictions" else high + (high - low)
-            reader.recent.append(low)
+            reader.note(block.path, low, len(block.data))
+            reader.pace(high - low, self._stride())
         clock = self.clock
         for batch in decoded.batches:
             if isinstance(batch, PredictionColumns):
@@ -322,7 +355,10 @@ class Pipeline:
             "models": {name: engine.save() for name, engine in self.engines.items()},
             "unrouted": self.unrouted.save(),
             "positions": {_identity(reader.source): reader.files.position() for reader in self.readers},
-            "recent": {_identity(reader.source): list(reader.recent) for reader in self.readers},
+            "lowest": {
+                _identity(reader.source): {path: list(blocks) for path, blocks in reader.lowest.items()}
+                for reader in self.readers
+            },
             "spools": spools,
             "extra": self.extra,
         }

@@ -111,8 +111,8 @@ class Runner:
 
     def run(self) -> None:
         """Works until `stop`."""
-        log.info("serving", extra={"port": self._server.port, "version": __version__})
         self._publish_first()
+        log.info("serving", extra={"port": self._server.port, "version": __version__})
         next_poll = next_refresh = 0.0
         busy = False
         try:

@@ -98,6 +98,10 @@ class FileSource:
         """Whether a file was found that may hold unread lines, and that is not read before it is left unchanged."""
         return bool(self._desk.waiting)
 
+    def unread_streams(self) -> set[str]:
+        """The files that poll saw more of than has been handed out, as `Block.path` names them."""
+        return self._hand_out.unread_streams()
+
     def status(self) -> SourceStatus:
         """How things stand after the last poll and read."""
         ledger = self._desk.ledger

@@ -68,6 +68,10 @@ class HandOut:
             self._buffer = bytearray()
         return None
 
+    def unread_streams(self) -> set[str]:
+        """The streams in turn that have more than was handed out, as `Block.path` names them; half a line is more."""
+        return {stream for stream in self._turns if any(map(_has_more, self._streams[stream]))}
+
     def _must_wait(self, part: Part) -> bool:
         """Whether a compressed file's turn waits until others, already open, have been read to their end."""
         if not part.compressed or self._desk.files.get(part) is not None:
@@ -185,3 +189,7 @@ def _continues(part: Part, chunk: bytearray, size: int, context: int) -> bool:
     if part.marks:
         return size >= context and digest(chunk[:context]) == part.marks[-1][1]
     return size >= part.head_length and digest(chunk[: part.head_length]) == part.head_hash
+
+
+def _has_more(part: Part) -> bool:
+    return part.unread or (not part.compressed and part.offset < part.size)

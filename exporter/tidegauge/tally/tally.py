@@ -17,6 +17,8 @@ from tidegauge.tally.family import Contribution, Family
 from tidegauge.tally.panes import FOREVER, Ladder
 
 NO_SERIES = -1
+SHRINK_ABOVE = 256
+"""Rows below which a table is not worth compacting."""
 EXACT = float(1 << 53)
 """Below this, float64 holds every integer, so numpy's fast weighted bincount is exact."""
 
@@ -305,6 +307,31 @@ class Tally:
                 self._add_counts(number, target[groups], sums, sliced=sliced)
                 table.free(row[some])
         self.cells.free(old)
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Gives memory back after a backlog, whose fine panes are gone once they have aged."""
+        if _sparse(self.cells):
+            self.cells, live, _ = _compacted(self.cells)
+            cells = self.cells.rows[live]
+            places = zip(cells["series"].tolist(), cells["pane"].tolist(), strict=True)
+            self._directory = dict(zip(places, live.tolist(), strict=True))
+        for number, pair in enumerate(self._counts):
+            if not any(_sparse(table) for table in pair):
+                continue
+            live = self.cells.live_numbers(0, self.cells.high_water)
+            is_slice = self.cells.rows["series"][live] % self.series.per_version != 0
+            shrunk = list(pair)
+            for sliced, table in enumerate(pair):
+                if not _sparse(table):
+                    continue
+                shrunk[sliced], _, place = _compacted(table)
+                holders = live[is_slice == bool(sliced)]
+                row = self.cells.rows["counts"][holders, number].astype(np.int64) - 1
+                holders, row = holders[row >= 0], row[row >= 0]
+                self.cells.rows["counts"][holders, number] = place[row] + 1
+                self.cells.touch(holders)
+            self._counts[number] = (shrunk[0], shrunk[1])
 
     # ---------------------------------------------------------------- state
 
@@ -323,6 +350,7 @@ class Tally:
         cells = self.cells.rows[live]
         places = zip(cells["series"].tolist(), cells["pane"].tolist(), strict=True)
         self._directory = dict(zip(places, live.tolist(), strict=True))
+        self._shrink()
 
     def take_over(
         self,
@@ -389,6 +417,21 @@ def _columns_in(old: int, new: int, class_axes: int, old_room: int, new_room: in
         return None
     shaped = np.arange(new).reshape(*(new_room for _ in range(class_axes)), rest)
     return shaped[tuple(slice(0, old_room) for _ in range(class_axes))].reshape(-1)
+
+
+def _sparse(table: Table) -> bool:
+    return table.high_water > SHRINK_ABOVE and 4 * table.live < table.high_water
+
+
+def _compacted(table: Table) -> tuple[Table, NDArray[np.int64], NDArray[np.int64]]:
+    """(the live rows in a table of their own, their numbers there, new number by old number)."""
+    numbers = table.live_numbers(0, table.high_water)
+    compact = Table(table.name, table.dtype)
+    fresh = compact.allocate(len(numbers))
+    compact.rows[fresh] = table.rows[numbers]
+    place = np.full(table.high_water, -1, dtype=np.int64)
+    place[numbers] = fresh
+    return compact, fresh, place
 
 
 def _counts_table(name: str, columns: int) -> Table:
