@@ -90,6 +90,6 @@ def _equal(family: str, labels: tuple[str, ...], published: float, value: float)
         return True
     if family.startswith(COUNTS) and not family.endswith("_sum"):
         return published == value
-    # An R2 in the thousands below 0 divides by a spread of labels that is next to nothing: rounding weighs as much more.
+    # An R2 far below 0 divides by a spread of labels that is next to nothing: rounding weighs as much more.
     tolerance = 1e-9 if "r2" not in labels else max(1e-9, 1e-14 * abs(value))
     return math.isclose(published, value, rel_tol=tolerance, abs_tol=1e-9)

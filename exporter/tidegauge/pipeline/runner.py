@@ -22,7 +22,7 @@ from tidegauge import __version__
 from tidegauge.config.load import ConfigurationError, load
 from tidegauge.config.settings import Settings
 from tidegauge.pipeline.clock import wall_now
-from tidegauge.pipeline.memory import keep_freed_memory
+from tidegauge.pipeline.memory import give_memory_back, keep_freed_memory
 from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
 from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
 from tidegauge.pipeline.reference import ReferenceScores
@@ -210,6 +210,7 @@ class Runner:
             )
             published = [*self_samples(state), *process_samples(self._process), *samples]
             self._server.publish(Publication(published, page, ready=about.ready))
+            give_memory_back()
             if self._on_refresh is not None:
                 self._on_refresh(published)
 

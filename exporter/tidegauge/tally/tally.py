@@ -420,7 +420,7 @@ def _columns_in(old: int, new: int, class_axes: int, old_room: int, new_room: in
 
 
 def _sparse(table: Table) -> bool:
-    return table.high_water > SHRINK_ABOVE and 4 * table.live < table.high_water
+    return table.high_water > SHRINK_ABOVE and 2 * table.live < table.high_water
 
 
 def _compacted(table: Table) -> tuple[Table, NDArray[np.int64], NDArray[np.int64]]:
