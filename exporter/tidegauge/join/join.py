@@ -130,6 +130,11 @@ class Join:
                 self._index.insert(table.rows["key"][numbers], numbers)
 
     @property
+    def vectors(self) -> VectorFile | None:
+        """Where class probabilities wait; None unless the model is multiclass."""
+        return self._vectors
+
+    @property
     def nbytes(self) -> int:
         """Bytes that the pending predictions take, index included."""
         return self.table.high_water * self.layout.dtype.itemsize + self._index.nbytes

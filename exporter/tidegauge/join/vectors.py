@@ -21,6 +21,7 @@ class VectorFile:
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
+        self.dropped = 0  # vectors for which there was no room, since somebody last asked
 
     def write(self, scores: Sequence[dict[str, float] | None], classes: Vocabulary) -> NDArray[np.uint64]:
         """References of the rows' vectors; 0 where a row has none or there is no room left."""
@@ -35,7 +36,13 @@ class VectorFile:
             entries["probability"] = list(score.values())
             items.append(entries.tobytes())
         references[given] = self.spool.append(items)
+        self.dropped += len(given) - int(np.count_nonzero(references))
         return references
+
+    def take_dropped(self) -> int:
+        """How many vectors found no room since the last call."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
 
     def read(self, references: NDArray[np.uint64], classes: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """(which rows have a vector, probabilities [rows, classes]); classes that a row does not name have 0."""

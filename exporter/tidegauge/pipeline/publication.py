@@ -357,6 +357,7 @@ class SelfView:
     folded: Mapping[tuple[str, str], int]
     series: Mapping[str, int]
     dropped: Mapping[str, int]
+    probabilities: Mapping[str, int]
     refreshed: int  # ms, wall
     refresh_seconds: float
     saved: int  # ms, wall; 0: never
@@ -400,6 +401,7 @@ def self_samples(state: SelfView) -> list[AnySamples]:
         (catalogue.TIDEGAUGE_JOIN_SAMPLING_RATIO, state.sampling),
         (catalogue.TIDEGAUGE_SERIES, state.series),
         (catalogue.TIDEGAUGE_SERIES_DROPPED_TOTAL, state.dropped),
+        (catalogue.TIDEGAUGE_PROBABILITIES_DROPPED_TOTAL, state.probabilities),
     ):
         for model, value in by_model.items():
             columns.add(family, (model,), value)

@@ -178,6 +178,9 @@ class Runner:
             counts = pipeline.extra.setdefault("series_dropped", {})
             counts[name] = counts.get(name, 0) + dropped
             series[name] = sum(part.series for part in kept)
+            if engine.join.vectors is not None:
+                lost = pipeline.extra.setdefault("probabilities_dropped", {})
+                lost[name] = lost.get(name, 0) + engine.join.vectors.take_dropped()
             views.append(replace(one, samples=kept))
             samples += kept
         samples += lost_samples(pipeline.lost_feedback)
@@ -250,6 +253,11 @@ class Runner:
             sampling={name: 2.0**-engine.join.exponent for name, engine in engines.items()},
             folded=folded,
             series=series,
+            probabilities={
+                name: pipeline.extra.get("probabilities_dropped", {}).get(name, 0)
+                for name, engine in engines.items()
+                if engine.join.vectors is not None
+            },
             dropped={name: pipeline.extra.get("series_dropped", {}).get(name, 0) for name in engines},
             refreshed=refreshed,
             refresh_seconds=seconds,

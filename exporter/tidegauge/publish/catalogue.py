@@ -311,6 +311,12 @@ TIDEGAUGE_JOIN_SAMPLING_RATIO = _gauge(
     "Share of prediction ids that are held for feedback: 1, or less once the cap on pending predictions was reached.",
     "model",
 )
+TIDEGAUGE_PROBABILITIES_DROPPED_TOTAL = _counter(
+    "tidegauge_probabilities_dropped_total",
+    "Multiclass predictions whose class probabilities found no room on disk to wait for feedback: they are scored by "
+    "their answer, and are missing from log_loss, brier, calibration and areas.",
+    "model",
+)
 TIDEGAUGE_CARDINALITY_FOLDED_TOTAL = _counter(
     "tidegauge_cardinality_folded_total",
     'Records whose model, version, class or slice value went into "other" because its cap was reached.',
