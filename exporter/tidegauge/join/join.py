@@ -120,7 +120,8 @@ class Join:
         self._block = block
         self._vectors = vectors
         self._cursor = 0
-        self._oldest = NEVER_SEALED  # no pending prediction is older than this
+        # No pending prediction is older than this; of restored ones it is not known yet.
+        self._oldest = NEVER_SEALED if table.live else LATEST
         self._oldest_met = LATEST
         self._due = np.array([channel.maturity + model.grace for channel in model.channels], dtype=np.int64)
         self._index = HashIndex(lambda numbers: self.table.rows["key"][numbers], expected=table.live)

@@ -57,6 +57,7 @@ class Reader:
     exhausted: bool = True  # nothing to read until the next poll
     reached: int = -ALWAYS  # ms; the log that is least far in time is read next
     lowest: dict[str, deque[tuple[int, int]]] = field(default_factory=dict)  # by file: (ms, bytes) of its last blocks
+    touched: set[str] = field(default_factory=set)  # files read since the last poll
     limit: int = 0  # bytes of the next block
     skipped: int = 0  # turns given to others
     caught_up_at: int = 0  # ms, wall; when it last had nothing to read, at first when it was opened
@@ -67,7 +68,9 @@ class Reader:
             return -ALWAYS
         if self.exhausted:
             return ALWAYS
-        return min((self._reached_in(path) for path in self.files.unread_streams()), default=ALWAYS)
+        # A file that has just been read may go on where it stopped; only when nothing more came is that known.
+        going_on = self.files.unread_streams() | self.touched
+        return min((self._reached_in(path) for path in going_on), default=ALWAYS)
 
     def _reached_in(self, path: str) -> int:
         return min((low for low, _ in self.lowest.get(path, ())), default=-ALWAYS)
@@ -77,6 +80,7 @@ class Reader:
 
         Logs are in order only roughly, so it takes a stretch of the file to tell what it has been read up to.
         """
+        self.touched.add(path)
         blocks = self.lowest.setdefault(path, deque())
         blocks.append((low, size))
         while len(blocks) > 1 and (
@@ -185,6 +189,7 @@ class Pipeline:
         for reader in self.readers:
             reader.files.poll(now)
             reader.exhausted = False
+            reader.touched.clear()
 
     def step(self) -> bool:
         """Reads and digests one block; False if there is nothing to read until the next poll."""
