@@ -67,7 +67,6 @@ NO_FEEDBACK_MISSING = "missing"
 
 YEAR = 366 * DAY
 _NAME = Text("a name")
-_COUNT = Integer(1, 1_000_000_000)
 _PENDING = Integer(1, 130_000_000)  # row numbers of the join have 27 bits
 _MOST_CODES = 250  # versions and slice values are kept as bytes
 

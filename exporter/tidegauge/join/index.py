@@ -22,7 +22,6 @@ EMPTY = 0
 NUMBER_BITS = 27
 DELETED = (1 << NUMBER_BITS) - 1
 """Marks a slot whose row is gone; probing goes on past it."""
-MOST_ROWS = (1 << NUMBER_BITS) - 2
 MAXIMUM_LOAD = 0.75
 GROWTH = 1.35
 """Small enough that an index that has just grown still takes less than eight bytes an entry."""

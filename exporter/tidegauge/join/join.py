@@ -86,8 +86,7 @@ class Arrivals:
 class Join:
     """One model's pending predictions.
 
-    `sealed_until` has the end of sealed time for each channel (ms); the pipeline moves it on. `positive` is the code
-    of the label that a channel's silence means, or None.
+    `sealed_until` has the end of sealed time for each channel (ms); the engine moves it on.
     """
 
     def __init__(
