@@ -60,10 +60,10 @@ class Follower:
         """Everything that can be read now, as lines."""
         fresh: list[Block] = []
         while (block := self.source.read(limit)) is not None:
-            assert block.data == b"" or block.data.endswith(b"\n")
+            assert not block.data or bytes(block.data).endswith(b"\n")
             fresh.append(block)
         self.blocks += fresh
-        return [row for block in fresh for row in block.data.splitlines(keepends=True)]
+        return [row for block in fresh for row in bytes(block.data).splitlines(keepends=True)]
 
     def step(self, limit: int = 4 << 20) -> list[bytes]:
         self.poll()

@@ -141,7 +141,7 @@ def test_f25_wherever_a_chunk_ends_the_lines_are_the_same(rows: list[bytes], lim
     size = limit
     while at < len(data):
         chunk = data[at : at + size]
-        taken = take(chunk, 0, len(chunk), at, 1000, cut)
+        taken = take(chunk, 0, at, 1000, cut)
         found += [row + b"\n" for row in chunk[taken.start : taken.end].split(b"\n")[:-1]]
         size = limit if taken.end else size + 1
         at, cut = at + taken.end, taken.cut
@@ -160,7 +160,7 @@ def test_f25_what_is_cut_out_does_not_depend_on_chunks_either(data: bytes, limit
         size = step
         while at < len(data):
             chunk = data[at : at + size]
-            taken = take(chunk, 0, len(chunk), at, 3, cut)
+            taken = take(chunk, 0, at, 3, cut)
             rows += [row + b"\n" for row in chunk[taken.start : taken.end].split(b"\n")[:-1]]
             dropped += taken.dropped
             at, cut = at + taken.end, taken.cut

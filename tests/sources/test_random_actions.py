@@ -130,12 +130,12 @@ class World:
             if block is None:
                 break
             assert block.dropped == ()
-            self.lines += block.data.splitlines(keepends=True)
+            self.lines += bytes(block.data).splitlines(keepends=True)
 
     def read_all(self) -> None:
         while (block := self.reader.read(self.limit)) is not None:
             assert block.dropped == ()
-            self.lines += block.data.splitlines(keepends=True)
+            self.lines += bytes(block.data).splitlines(keepends=True)
 
     def drain(self) -> None:
         for _ in range(8):

@@ -515,7 +515,7 @@ def test_f26_a_file_compressed_while_it_is_being_read_is_read_once(log: Path) ->
     follower.poll()
     block = follower.source.read(10_000)
     assert block is not None
-    half = numbers(block.data.splitlines())
+    half = numbers(bytes(block.data).splitlines())
     compress(log.rename(f"{log}.1"))
     append(log, lines(2000))
     assert half + numbers(follower.restart().rest()) == list(range(2001))

@@ -15,7 +15,7 @@ from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, Text
 from tidegauge.decode.columns import Categorical, Decoded, FeedbackColumns, Rejection
 from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
-from tidegauge.decode.lines import LineReader, LineTable, Offsets
+from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.names import model_named, names_for
 from tidegauge.decode.numeric import as_number, number_column
 from tidegauge.decode.text import INVALID, shorten
@@ -49,7 +49,7 @@ class FeedbackDecoder:
         self._reader = LineReader(Layout(fields), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
-    def decode(self, data: bytes, path: str) -> Decoded[FeedbackColumns]:
+    def decode(self, data: Data, path: str) -> Decoded[FeedbackColumns]:
         """The columns of a block of whole lines read from `path`."""
         table = LineTable(data)
         rejections: list[Rejection] = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from tidegauge.decode.columns import Rejection
 from tidegauge.decode.layout import Columns, Row
-from tidegauge.decode.lines import LineReader, LineTable, Offsets
+from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.text import Scalar, canonical_text, shorten
 
 _ENOUGH = 128  # rows for which making arrays pays
@@ -23,7 +23,7 @@ class ByModel:
         self._default = default
         self._waiting: dict[str | None, tuple[list[Row], list[int]]] = {}
 
-    def read(self, data: bytes, table: LineTable, rejections: list[Rejection]) -> Iterator[Group]:
+    def read(self, data: Data, table: LineTable, rejections: list[Rejection]) -> Iterator[Group]:
         """The rows of the block, each model's in order. A field that none of them has is no column."""
         for rows, offsets in self._reader.read(data, table, rejections):
             models = self._models(rows)

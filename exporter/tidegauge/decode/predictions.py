@@ -15,7 +15,7 @@ from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, Text
 from tidegauge.decode.columns import Categorical, Decoded, PredictionColumns, Rejection
 from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
-from tidegauge.decode.lines import LineReader, LineTable, Offsets
+from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.names import Names, model_named, names_for
 from tidegauge.decode.numeric import number_column
 from tidegauge.decode.text import INVALID, shorten
@@ -41,7 +41,7 @@ class PredictionDecoder:
         self._reader = LineReader(Layout(_fields(source, settings, units)), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
-    def decode(self, data: bytes, path: str) -> Decoded[PredictionColumns]:
+    def decode(self, data: Data, path: str) -> Decoded[PredictionColumns]:
         """The columns of a block of whole lines read from `path`."""
         table = LineTable(data)
         rejections: list[Rejection] = []

@@ -218,7 +218,7 @@ class Pipeline:
         try:
             decoded = reader.decoder.decode(block.data, block.path)
         except Exception:  # no line may end the exporter, not even one that its author did not think of
-            self.records[kind, "undecodable_block"] += block.data.count(b"\n")
+            self.records[kind, "undecodable_block"] += bytes(block.data).count(b"\n")
             log.exception(
                 "a block of %s could not be decoded", kind, extra={"path": block.path, "offset": block.offset}
             )

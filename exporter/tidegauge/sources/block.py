@@ -28,6 +28,9 @@ EVENTS = (
 )
 
 
+NOTHING = memoryview(b"")
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Whole lines of one file: `data[i]` is the file's byte `offset + i`.
@@ -36,7 +39,7 @@ class Block:
     something to say.
     """
 
-    data: bytes
+    data: memoryview  # of what was read at once: a copy of every byte would cost as much as the reading
     path: str  # the name the glob knows the file by, also when the file has been rotated away since
     offset: int  # of data[0], in the decompressed file
     dropped: tuple[tuple[str, int, int], ...] = ()  # (reason, offset, length) of what was cut out just before `data`

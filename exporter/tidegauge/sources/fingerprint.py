@@ -31,13 +31,13 @@ class Match(Enum):
 digest = xxh3_64_intdigest
 
 
-def mark_at(chunk: bytes | bytearray, index: int, offset: int) -> tuple[int, int]:
+def mark_at(chunk: bytes, index: int, offset: int) -> tuple[int, int]:
     """The mark at file offset `offset`, which is chunk[index]; the chunk holds the bytes before it that it covers."""
     return offset, digest(chunk[index - min(MARK_BYTES, offset) : index])
 
 
 def advance_marks(
-    marks: tuple[tuple[int, int], ...], chunk: bytes | bytearray, end: int, offset: int
+    marks: tuple[tuple[int, int], ...], chunk: bytes, end: int, offset: int
 ) -> tuple[tuple[int, int], ...]:
     """Marks after reading up to file offset `offset`, which is chunk[end]: one there, and thinned ones before it.
 

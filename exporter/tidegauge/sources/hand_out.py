@@ -8,18 +8,16 @@ from __future__ import annotations
 import sys
 from collections import deque
 
-from tidegauge.sources.block import TORN_LINE, Block
+from tidegauge.sources.block import NOTHING, TORN_LINE, Block
 from tidegauge.sources.desk import QUIET_MS, QUIET_POLLS, Desk
 from tidegauge.sources.fingerprint import HEAD_BYTES, MARK_BYTES, advance_marks, digest
 from tidegauge.sources.lines import REPORTED, Cut, is_whole_object, take
 from tidegauge.sources.part import Part
-from tidegauge.sources.readers import GzipReader, Reader
-
-IDLE_BUFFER_BYTES = 1 << 18
+from tidegauge.sources.readers import GzipReader
 
 
 class HandOut:
-    """Whose turn it is to be read, and the buffer that files are read into."""
+    """Whose turn it is to be read."""
 
     def __init__(self, desk: Desk, max_inflating: int) -> None:
         """At most `max_inflating` compressed files take turns: one closed in between is inflated from its start."""
@@ -28,7 +26,6 @@ class HandOut:
         self._streams: dict[str, list[Part]] = {}
         self._turns: deque[str] = deque()
         self._settling: deque[Part] = deque()
-        self._buffer = bytearray()
 
     def plan(self, now_ms: int) -> None:
         """Lines up streams with something to read, and parts whose last line will not be finished any more."""
@@ -64,8 +61,6 @@ class HandOut:
             block = self._settle(self._settling.popleft())
             if block is not None:
                 return block
-        if len(self._buffer) > IDLE_BUFFER_BYTES:
-            self._buffer = bytearray()
         return None
 
     def unread_streams(self) -> set[str]:
@@ -80,12 +75,6 @@ class HandOut:
         inflating = sum(1 for head in heads if head.compressed and self._desk.files.get(head) is not None)
         return inflating >= self._max_inflating
 
-    def _fill(self, reader: Reader, offset: int, length: int) -> int:
-        """Reads into the buffer. One buffer for all: fresh memory for every block costs more than the reading."""
-        if len(self._buffer) < length:
-            self._buffer = bytearray(length)
-        return reader.read_into(self._buffer, offset, length)
-
     def _read(self, part: Part, limit: int) -> Block | None:
         """Reads on in one part. None if that gave no whole line."""
         desk = self._desk
@@ -95,20 +84,19 @@ class HandOut:
         wanted = min(max(limit, part.head_length), there)
         try:
             reader = desk.files.open(part, part.path)
-            size = self._fill(reader, begin, context + wanted)
-            if wanted <= desk.max_line_bytes and wanted < there and self._buffer.rfind(b"\n", context, size) < 0:
+            chunk = reader.read(begin, context + wanted)
+            if wanted <= desk.max_line_bytes and wanted < there and chunk.rfind(b"\n", context) < 0:
                 wanted = min(desk.max_line_bytes + 1, there)
-                size = self._fill(reader, begin, context + wanted)
+                chunk = reader.read(begin, context + wanted)
         except OSError as error:
             self._distrust(part, error)
             return None
-        chunk = self._buffer
-        ended = size < context + wanted
-        if not _continues(part, chunk, size, context) or (ended and not part.compressed):
+        ended = len(chunk) < context + wanted
+        if not _continues(part, chunk, context) or (ended and not part.compressed):
             part.doubted = True
             return None
-        taken = take(chunk, context, size, part.offset, desk.max_line_bytes, part.cut)
-        self._advance(part, chunk, taken.end, begin + taken.end, size)
+        taken = take(chunk, context, part.offset, desk.max_line_bytes, part.cut)
+        self._advance(part, chunk, taken.end, begin + taken.end)
         part.cut = taken.cut
         if (ended or wanted == there) and not taken.more:
             part.exhausted = part.size
@@ -118,16 +106,16 @@ class HandOut:
             part.first_target = None
         if taken.end == taken.start and not taken.dropped:
             return None
-        data = bytes(memoryview(chunk)[taken.start : taken.end])
+        data = memoryview(chunk)[taken.start : taken.end]
         return Block(data, part.stream, begin + taken.start, taken.dropped, part.path)
 
-    def _advance(self, part: Part, chunk: bytearray, end: int, offset: int, size: int) -> None:
+    def _advance(self, part: Part, chunk: bytes, end: int, offset: int) -> None:
         """Notes that everything before file offset `offset`, which is chunk[end], has been handed out or dropped."""
         if offset == part.offset:
             return
         self._desk.ledger.read_bytes += offset - part.offset
         if part.head_length < HEAD_BYTES and offset == end:
-            part.head = bytes(chunk[: min(HEAD_BYTES, size)])
+            part.head = chunk[:HEAD_BYTES]
             part.head_length, part.head_hash = len(part.head), digest(part.head)
         part.marks = advance_marks(part.marks, chunk, end, offset)
         part.offset = offset
@@ -138,11 +126,11 @@ class HandOut:
         context = min(MARK_BYTES, part.offset)
         try:
             reader = desk.files.open(part, part.path)
-            size = self._fill(reader, part.offset - context, context + desk.max_line_bytes + 1)
+            chunk = reader.read(part.offset - context, context + desk.max_line_bytes + 1)
         except OSError as error:
             self._distrust(part, error)
             return None
-        if not _continues(part, self._buffer, size, context):
+        if not _continues(part, chunk, context):
             part.doubted = True
             return None
         complete = isinstance(reader, GzipReader) and reader.complete
@@ -150,8 +138,8 @@ class HandOut:
             self._complain(part, "truncated_gzip", "ends in the middle of its compressed data")
         if part.in_place and not complete:
             return None  # its writer may come back to it
-        rest, begin, cut = bytes(memoryview(self._buffer)[context:size]), part.offset, part.cut
-        self._advance(part, self._buffer, size, begin + len(rest), size)
+        rest, begin, cut = chunk[context:], part.offset, part.cut
+        self._advance(part, chunk, len(chunk), begin + len(rest))
         part.settled = True
         part.exhausted = part.size
         if part.present and not part.in_place:
@@ -159,13 +147,13 @@ class HandOut:
         if cut is not None:
             part.cut = Cut(REPORTED, part.offset)
             dropped = (cut.reason, cut.start, part.offset - cut.start)
-            return Block(b"", part.stream, part.offset, (dropped,), part.path) if cut.reason != REPORTED else None
+            return Block(NOTHING, part.stream, part.offset, (dropped,), part.path) if cut.reason != REPORTED else None
         if not rest:
             return None
         if is_whole_object(rest):
-            return Block(rest + b"\n", part.stream, begin, (), part.path)
+            return Block(memoryview(rest + b"\n"), part.stream, begin, (), part.path)
         part.cut = Cut(REPORTED, part.offset)
-        return Block(b"", part.stream, part.offset, ((TORN_LINE, begin, len(rest)),), part.path)
+        return Block(NOTHING, part.stream, part.offset, ((TORN_LINE, begin, len(rest)),), part.path)
 
     def _distrust(self, part: Part, error: OSError) -> None:
         """Leaves a file that could not be read (a stale NFS handle, say) to the next poll."""
@@ -181,14 +169,14 @@ class HandOut:
             self._desk.refused[part.path] = f"{part.path} {what}"
 
 
-def _continues(part: Part, chunk: bytearray, size: int, context: int) -> bool:
+def _continues(part: Part, chunk: bytes, context: int) -> bool:
     """Whether a chunk that begins `context` bytes before the part's offset is of the part.
 
     What was read before comes with the same read as what follows, so that no truncation can slip in between.
     """
     if part.marks:
-        return size >= context and digest(chunk[:context]) == part.marks[-1][1]
-    return size >= part.head_length and digest(chunk[: part.head_length]) == part.head_hash
+        return len(chunk) >= context and digest(chunk[:context]) == part.marks[-1][1]
+    return len(chunk) >= part.head_length and digest(chunk[: part.head_length]) == part.head_hash
 
 
 def _has_more(part: Part) -> bool:

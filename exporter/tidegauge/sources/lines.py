@@ -32,13 +32,13 @@ class Taken:
     more: bool  # the chunk was not looked through to its end: call again from `end`
 
 
-def take(chunk: bytes | bytearray, begin: int, size: int, offset: int, max_line_bytes: int, cut: Cut | None) -> Taken:
-    """Takes the first contiguous run of whole lines out of chunk[begin:size]; chunk[begin] is the file's byte `offset`.
+def take(chunk: bytes, begin: int, offset: int, max_line_bytes: int, cut: Cut | None) -> Taken:
+    """Takes the first contiguous run of whole lines out of chunk[begin:]; chunk[begin] is the file's byte `offset`.
 
     A line of more than `max_line_bytes` (its newline not counted), or NUL bytes at the beginning of a line, end the
     run: they are left out by the next call, so that data is always contiguous in the file.
     """
-    shift = offset - begin
+    shift, size = offset - begin, len(chunk)
     at = begin
     dropped: list[tuple[str, int, int]] = []
     while True:
@@ -60,7 +60,7 @@ def take(chunk: bytes | bytearray, begin: int, size: int, offset: int, max_line_
         return Taken(at, end, tuple(dropped), None, too_long or (end < size and chunk[end] == 0))
 
 
-def _end_of_cut(chunk: bytes | bytearray, at: int, size: int, cut: Cut) -> int:
+def _end_of_cut(chunk: bytes, at: int, size: int, cut: Cut) -> int:
     """Index of the first byte after the cut, or -1 if the chunk ends within it."""
     if cut.reason == NUL_BYTES:
         rest = len(chunk[at:size].lstrip(b"\0"))
@@ -69,7 +69,7 @@ def _end_of_cut(chunk: bytes | bytearray, at: int, size: int, cut: Cut) -> int:
     return newline + 1 if newline >= 0 else -1
 
 
-def _end_of_lines(chunk: bytes | bytearray, at: int, size: int, max_line_bytes: int) -> int:
+def _end_of_lines(chunk: bytes, at: int, size: int, max_line_bytes: int) -> int:
     """Index just after the last newline before the first over-long line, NUL-led line or unfinished line."""
     end = at
     while True:

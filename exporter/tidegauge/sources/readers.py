@@ -27,9 +27,6 @@ class PlainReader:
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self._fd, length, offset)
 
-    def read_into(self, buffer: bytearray, offset: int, length: int) -> int:
-        return os.preadv(self._fd, [memoryview(buffer)[:length]], offset)
-
     def stat(self) -> os.stat_result:
         return os.fstat(self._fd)
 
@@ -73,11 +70,6 @@ class GzipReader:
         if self._start < offset:
             return b""
         return bytes(memoryview(self._buffer)[:length])
-
-    def read_into(self, buffer: bytearray, offset: int, length: int) -> int:
-        content = self.read(offset, length)
-        buffer[: len(content)] = content
-        return len(content)
 
     def _inflate_piece(self) -> bool:
         """Adds one piece to the buffer; False at the end of what is there."""
