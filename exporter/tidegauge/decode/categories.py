@@ -32,7 +32,7 @@ def joined_codes(joined: bytes, n: int, coder: Coder) -> NDArray[np.int32] | Non
         for word in words[1:]:
             same &= word == word[first]
         code = coder.code(grid[first, :width].tobytes().decode())
-        codes[same] = code
+        codes += np.multiply(same, np.int32(code + 1), dtype=np.int32)  # from -1; twice as fast as picking rows
         left -= int(np.count_nonzero(same))
         if not left:
             return codes
