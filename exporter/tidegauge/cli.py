@@ -37,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log.format", dest="log_format", default="logfmt", choices=log.FORMATS)
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="check a configuration file and say what it means")
+    check = commands.add_parser(
+        "check", help="check a configuration file, say what it means and whether the logs fit it"
+    )
     check.add_argument("--config.file", dest="config_file", type=Path, required=True, metavar="FILE")
     check.set_defaults(command=_check)
 
@@ -74,6 +76,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from tidegauge.check.report import report
     from tidegauge.config.check import explain
     from tidegauge.config.load import ConfigurationError, load
 
@@ -83,6 +86,7 @@ def _check(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     print(explain(settings))
+    print(report(settings), end="")
     return 0
 
 
