@@ -11,7 +11,7 @@ PROMETHEUS := $(TOOLS)/.prometheus-installed
 TOOLCHAINS := $(TOOLS)/.toolchains-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
-BENCHMARKS := speed memory save scrape
+BENCHMARKS := speed memory save scrape sizing
 ROUNDS ?= 1000
 TESTS ?=
 
