@@ -21,6 +21,7 @@ TABLES = {
     "## Sources": schema.SOURCE,
     "## Models": schema.MODEL,
     "### Channels": schema.CHANNEL,
+    "### Signals": schema.SIGNAL,
     "An objective is": schema.OBJECTIVE,
     "Under `release`": schema.RELEASE,
 }
@@ -76,4 +77,4 @@ def test_every_example_loads(tmp_path: Path, example: str) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
