@@ -119,7 +119,6 @@ def _feedback(model: Model, key: Keys, time_ms: NDArray[np.int64], generator: np
         retract=np.zeros(n, dtype=np.bool_),
         propensity=np.full(n, np.nan),
         offset=np.zeros(n, dtype=np.int64),
-        signals=0,
     )
 
 

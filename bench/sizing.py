@@ -75,7 +75,6 @@ def fed(model: Model, versions: int, values: int) -> Engine:
             retract=no,
             propensity=absent,
             offset=np.zeros(ROWS, dtype=np.int64),
-            signals=0,
         ),
         clock,
     )

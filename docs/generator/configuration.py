@@ -16,6 +16,7 @@ from tidegauge.config.schema import (
     PREDICTION_FIELDS,
     RELEASE,
     ROOT,
+    SIGNAL,
     SOURCE,
 )
 from tidegauge.config.shapes import Choice, Duration, Integer, Items, Key, Number, Section, Shape
@@ -28,6 +29,7 @@ def parts() -> Mapping[str, str]:
         "sources": SOURCE,
         "models": MODEL,
         "channels": CHANNEL,
+        "signals": SIGNAL,
         "objectives": OBJECTIVE,
         "release": RELEASE,
     }
@@ -40,7 +42,7 @@ def parts() -> Mapping[str, str]:
 
 
 def _section(section: Section) -> str:
-    rows = [(f"`{key.name}`", shown_default(key), _meaning(key)) for key in section.keys]
+    rows = [(f"`{key.name}`", shown_default(key), _meaning(key, section)) for key in section.keys]
     return table(("key", "default", "meaning"), rows)
 
 
@@ -59,9 +61,13 @@ def shown_default(key: Key) -> str:
     return f"`{key.default}`"
 
 
-def _meaning(key: Key) -> str:
+def _meaning(key: Key, section: Section) -> str:
     text = f"{key.description} {_range(key.shape)}".strip()
-    return f"{text} Only for {' and '.join(key.only)}." if key.only else text
+    if not key.only:
+        return text
+    if section is SIGNAL:
+        return f"{text} Only with {' or '.join(f'`from: {origin}`' for origin in key.only)}."
+    return f"{text} Only for {' and '.join(key.only)}."
 
 
 def _range(shape: Shape) -> str:
@@ -73,8 +79,7 @@ def _range(shape: Shape) -> str:
         case Number() if not math.isinf(shape.low) and not math.isinf(shape.high):
             return f"From {shape.low:g} to {shape.high:g}."
         case Choice():
-            words = f"One of {_listed(shape.options)}."
-            return words + (f" ({_listed(shape.later)}: not supported yet.)" if shape.later else "")
+            return f"One of {_listed(shape.options)}."
         case _:
             return ""
 

@@ -13,8 +13,9 @@ from typing import Any
 from tidegauge.config.definitions import DEFINITIONS
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRICS, REPORTED, SCORED, Metric, find_metric
-from tidegauge.config.schema import FEEDBACK_FIELDS, MODEL, PREDICTION_FIELDS, ROOT, SOURCE
-from tidegauge.config.settings import KINDS
+from tidegauge.config.rules import TASKS_OF_ORIGIN
+from tidegauge.config.schema import FEEDBACK_FIELDS, MODEL, PREDICTION_FIELDS, ROOT, SIGNAL, SOURCE, implied_type
+from tidegauge.config.settings import KINDS, ORIGINS, TASKS, WORDY
 from tidegauge.config.shapes import (
     Choice,
     DottedPath,
@@ -53,6 +54,11 @@ def json_schema() -> Node:
     properties["sources"]["items"]["properties"]["model"]["not"] = {"const": "*"}
     model = properties["models"]["items"]
     model["allOf"] = [_task_rule(task) for task in tasks.options] + _channel_rules()
+    model["properties"]["signals"]["additionalProperties"]["anyOf"][1]["allOf"] = [
+        *(_origin_rule(origin) for origin in ORIGINS),
+        # A signal that names no origin comes as feedback, and must say its type.
+        {"if": {"not": {"required": ["from"]}}, "then": {"required": ["type"]}},
+    ]
     channel = model["properties"]["feedback"]["additionalProperties"]
     silent = [kind for kind in KINDS if kind != "complete"]
     channel["allOf"] = [
@@ -209,10 +215,30 @@ def _task_rule(task: str) -> Node:
             "margins": {"properties": {name: _margin(metric) if metric else False for name, metric in known.items()}}
         }
     }
+    allowed = [origin for origin in ORIGINS if task in TASKS_OF_ORIGIN.get(origin, TASKS)]
+    signal: Node = {"properties": {"from": {"enum": allowed}}}
+    if task != "text":
+        abstention = {"properties": {"from": {"const": "abstention"}}, "required": ["from"]}
+        signal |= {"if": abstention, "then": {"required": ["labels"]}}
+    properties["signals"] = {"additionalProperties": signal}
+    if task in WORDY:
+        properties["feedback"] = {"additionalProperties": {"properties": {"no_feedback": {"const": "missing"}}}}
     if task == "regression":
         number = {"anyOf": [{"type": "number"}, {"const": "missing"}, {"type": "string", "pattern": "[^A-Za-z ]"}]}
         properties["feedback"] = {"additionalProperties": {"properties": {"no_feedback": number}}}
     return {"if": {"properties": {"task": {"const": task}}, "required": ["task"]}, "then": {"properties": properties}}
+
+
+def _origin_rule(origin: str) -> Node:
+    """Keys that a signal of this origin does not have, those it must have, and its type."""
+    then: Node = {"properties": {key.name: False for key in SIGNAL.keys if key.only and origin not in key.only}}
+    if origin == "feedback":
+        then["required"] = ["type"]
+    else:
+        then["properties"]["type"] = {"const": implied_type(origin)}
+    if origin == "disagreement":
+        then["required"] = ["field"]
+    return {"if": {"properties": {"from": {"const": origin}}, "required": ["from"]}, "then": then}
 
 
 def _objective(metric: Metric) -> Node:

@@ -53,7 +53,7 @@ def test_a_problem_reads_as_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ConfigurationError) as caught:
         load(Path("tidegauge.yml"))
     assert str(caught.value) == (
-        'tidegauge.yml:7: models[0].task: found "binry"; allowed: binary, multiclass, regression'
+        'tidegauge.yml:7: models[0].task: found "binry"; allowed: binary, multiclass, regression, ranking, text'
         ' (did you mean "binary"?)'
     )
 
@@ -80,7 +80,7 @@ models:
       acuracy: 0.9
       f1: 90
   - name: fraud
-    task: ranking
+    task: rankin
 max_models: many
 """
     found = [(problem.path, problem.line) for problem in problems_of(tmp_path, text)]
@@ -234,14 +234,131 @@ CASES = [
         # Tasks, kinds and metrics.
         (
             "task: binary",
-            "task: ranking",
-            "models[0].task",
-            "task",
-            '"ranking", which is not supported yet',
-            "binary",
+            "task: ranking\n    normalize: [lowercase]",
+            "models[0].normalize",
+            "normalize",
+            "a key that ranking models do not have",
+            "only with text",
             "",
         ),
-        ("task: binary", "task: text", "models[0].task", "task", '"text", which is not supported yet', "binary", ""),
+        (
+            "task: binary",
+            "task: text\n    k: 5",
+            "models[0].k",
+            "k:",
+            "a key that text models do not have",
+            "only with ranking",
+            "",
+        ),
+        (
+            "task: binary\n    feedback:\n      outcome:\n        kind: complete",
+            "task: text\n    feedback:\n      outcome:\n        no_feedback: nothing",
+            "models[0].feedback.outcome.no_feedback",
+            "no_feedback",
+            '"nothing"',
+            "missing",
+            "text models have no label that silence could be",
+        ),
+        # Signals.
+        (
+            "windows: [1h, 24h]",
+            "signals: {outcome: boolean}",
+            "models[0].signals.outcome",
+            "signals",
+            '"outcome", which is a channel',
+            "a name that no channel",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {click: yes}",
+            "models[0].signals.click",
+            "signals",
+            '"yes"',
+            "boolean, numeric, or a mapping",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {click: {maturity: 1h}}",
+            "models[0].signals.click.type",
+            "signals",
+            "nothing",
+            "boolean, numeric (required of feedback)",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {click: {type: boolean, no_feedback: false}}",
+            "models[0].signals.click.no_feedback",
+            "signals",
+            '"false"',
+            "only with a maturity above 0",
+            "silence takes time to mean it",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {click: {type: boolean, maturity: 1h, no_feedback: 7}}",
+            "models[0].signals.click.no_feedback",
+            "signals",
+            '"7"',
+            "missing, true or false",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {rating: {type: numeric, maturity: 1h, no_feedback: none}}",
+            "models[0].signals.rating.no_feedback",
+            "signals",
+            '"none"',
+            "missing, or a number",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {length: {from: answer_length}}",
+            "models[0].signals.length.from",
+            "signals",
+            "answer_length, which binary models do not have",
+            "feedback, confidence, entropy, abstention, disagreement",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {sure: {from: confidence, type: boolean}}",
+            "models[0].signals.sure.type",
+            "signals",
+            '"boolean"',
+            "numeric, which is what confidence gives",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {sure: {from: confidence, maturity: 1h}}",
+            "models[0].signals.sure.maturity",
+            "signals",
+            "a key that signals from confidence do not have",
+            "only with feedback",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {rule: {from: disagreement}}",
+            "models[0].signals.rule.field",
+            "signals",
+            "nothing",
+            "a dotted path in the record",
+            "",
+        ),
+        (
+            "windows: [1h, 24h]",
+            "signals: {silent: {from: abstention}}",
+            "models[0].signals.silent.labels",
+            "signals",
+            "nothing",
+            "the answers that are none",
+            "",
+        ),
         ("kind: complete", "kind: al", "models[0].feedback.outcome.kind", "kind", '"al"', "complete, sample", ""),
         (
             "windows: [1h, 24h]",

@@ -170,7 +170,7 @@ def prediction(line: bytes, tasks: dict[str, str], slices: tuple[str, ...]) -> O
 
 
 def feedback(line: bytes, tasks: dict[str, str], channels: dict[str, set[str]]) -> Outcome:
-    """The row of feedback for one of the models `tasks`; "signal" for a proxy, which is no row."""
+    """The row of feedback for one of the models `tasks`, none of which has a signal."""
     if not line.strip():
         return None
     try:
@@ -195,8 +195,8 @@ def feedback(line: bytes, tasks: dict[str, str], channels: dict[str, set[str]]) 
     label = None if numeric else text_of(given)
     value = number_of(given if numeric else label)
     missing = given is None or (given == "" and not numeric)
-    if missing and not retract and text_of(record.get("signal")):
-        return "signal"
+    if missing and text_of(record.get("signal")):
+        return "unknown_signal"
     allowed = channels[model] if model is not None else set().union(*channels.values())
     channel = text_of(record.get("channel")) or (next(iter(allowed)) if len(allowed) == 1 else None)
     if channel is None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.decode.logs import DELAY, FEEDBACK, FRAUD, feed, feedback_rows, lines, reasons, settings_for
+from tidegauge.config.settings import Signal
 from tidegauge.decode import FeedbackDecoder
 from tidegauge.decode.identifiers import hash_ids
 
@@ -108,13 +109,43 @@ def test_feedback_needs_an_id_and_a_time() -> None:
     assert reasons(record(model="nobody"), source=SOURCE) == ["unknown_model"]
 
 
-def test_signals_are_counted_apart() -> None:
-    proxies = [
+SIGNALS = replace(FRAUD, signals=(Signal("click", "boolean"), Signal("dwell", "numeric")))
+
+
+def test_a_signal_is_a_row_under_its_own_key() -> None:
+    log = lines(
         record(label=None, signal="click", value=True, channel="clicks"),
-        record(label=None, signal="dwell", value=3),
+        record(label=None, signal="click"),
+        record(label=None, signal="click", value="false"),
+        record(label=None, signal="dwell", value="3.5"),
+        record(label=None, signal="click", retract=True),
+        record(signal="click"),
+    )
+    (batch,) = FeedbackDecoder(SOURCE, settings_for(SIGNALS)).decode(log, "/a").batches
+    keys = [batch.channel.values[code] for code in batch.channel.codes]
+    assert keys == ["signal/click", "signal/click", "signal/click", "signal/dwell", "signal/click", "outcome"]
+    assert batch.value[:4].tolist() == [1.0, 1.0, 0.0, 3.5]
+    assert batch.retract.tolist() == [False, False, False, False, True, False]
+
+
+def test_a_signal_that_cannot_be_used_is_rejected_with_its_reason() -> None:
+    log = lines(
+        record(label=None, signal="click", timestamp="?"),
+        record(label=None, signal="scroll", value=1),
+        record(label=None, signal="click", value=2),
+        record(label=None, signal="click", value="often"),
+        record(label=None, signal="dwell"),
+        record(label=None, signal="dwell", value="long"),
+        record(label=None, signal="dwell", value=[1]),
+    )
+    decoded = FeedbackDecoder(SOURCE, settings_for(SIGNALS)).decode(log, "/a")
+    assert decoded.batches == []
+    assert [rejection.reason for rejection in decoded.rejections] == [
+        "invalid_timestamp",
+        "unknown_signal",
+        "invalid_signal_value",
+        "invalid_signal_value",
+        "missing_signal_value",
+        "invalid_signal_value",
+        "invalid_signal_value",
     ]
-    log = lines(*proxies, record(signal="click"), record(label=None, signal="click", timestamp="?"))
-    decoded = FeedbackDecoder(SOURCE, settings_for(FRAUD)).decode(log, "/a")
-    (batch,) = decoded.batches
-    assert (batch.signals, len(batch.time)) == (2, 1)
-    assert [rejection.reason for rejection in decoded.rejections] == ["invalid_timestamp"]

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from tidegauge.config.load import ConfigurationError, load
 from tidegauge.config.metrics import METRICS, REPORTED, SCORED, metric_names
+from tidegauge.config.rules import TASKS_OF_ORIGIN
 from tidegauge.config.schema import FEEDBACK_FIELDS, PREDICTION_FIELDS
-from tidegauge.config.settings import KINDS, TASKS
+from tidegauge.config.settings import KINDS, TASKS, WORDY
 from tidegauge.config.yaml_lines import read_nodes, scalar
 
 ROOT = Path(__file__).parents[2]
@@ -186,6 +187,26 @@ BROKEN = {
         "    task: binary\n    feedback:\n      outcome:\n",
         "    task: regression\n    feedback:\n      outcome:\n        no_feedback: none\n",
     ),
+    "silence as a label of texts": (
+        "    task: binary\n    feedback:\n      outcome:\n",
+        "    task: text\n    feedback:\n      outcome:\n        no_feedback: none\n",
+    ),
+    "a signal of an unknown type": (MODEL, f"{MODEL}    signals: {{clicked: bool}}\n"),
+    "a signal without a type": (MODEL, f"{MODEL}    signals: {{clicked: {{maturity: 1h}}}}\n"),
+    "a signal of unknown origin": (MODEL, f"{MODEL}    signals: {{sure: {{from: certainty}}}}\n"),
+    "a signal that the task does not have": (MODEL, f"{MODEL}    signals: {{long: {{from: answer_length}}}}\n"),
+    "a signal of another type than it gives": (
+        MODEL,
+        f"{MODEL}    signals: {{sure: {{from: confidence, type: boolean}}}}\n",
+    ),
+    "a maturity of what comes with the prediction": (
+        MODEL,
+        f"{MODEL}    signals: {{sure: {{from: confidence, maturity: 1h}}}}\n",
+    ),
+    "abstention from nothing": (MODEL, f"{MODEL}    signals: {{none: {{from: abstention}}}}\n"),
+    "disagreement with nothing": (MODEL, f"{MODEL}    signals: {{rule: {{from: disagreement}}}}\n"),
+    "items of a binary model": (MODEL, f"{MODEL}    k: 5\n"),
+    "normalisation of a binary model": (MODEL, f"{MODEL}    normalize: [lowercase]\n"),
     "a version of feedback": ("    channel: outcome\n", "    channel: outcome\n    version: v1\n"),
     "a channel of predictions": (SOURCE, f"{SOURCE}    channel: outcome\n"),
     "the star as a source's model": (SOURCE, f'{SOURCE}    model: "*"\n'),
@@ -235,9 +256,28 @@ def channels(draw: st.DrawFn, task: str) -> dict[str, Any]:
     channel: dict[str, Any] = {"maturity": draw(durations)}
     if kind:
         channel["kind"] = kind
-    if kind in (None, "complete") and draw(st.booleans()):
+    if kind in (None, "complete") and task not in WORDY and draw(st.booleans()):
         channel["no_feedback"] = draw(st.sampled_from([0, 1.5, "2", "missing"]) if task == "regression" else labels)
     return channel
+
+
+def signals(task: str) -> st.SearchStrategy[Any]:
+    origins: dict[str, dict[str, Any]] = {
+        "confidence": {"from": "confidence"},
+        "entropy": {"from": "entropy", "type": "numeric"},
+        "abstention": {"from": "abstention", "labels": ["none"]},
+        "answer_length": {"from": "answer_length"},
+        "disagreement": {"from": "disagreement", "field": "rule.answer"},
+    }
+    fitting = [one for name, one in origins.items() if task in TASKS_OF_ORIGIN.get(name, TASKS)]
+    told: list[Any] = [
+        "boolean",
+        "numeric",
+        {"type": "boolean"},
+        {"type": "numeric", "maturity": "1h", "no_feedback": 0},
+    ]
+    told.append({"type": "boolean", "maturity": 60, "no_feedback": False, "from": "feedback"})
+    return st.sampled_from(told + fitting)
 
 
 @st.composite
@@ -255,6 +295,7 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
         "release": st.fixed_dictionaries(
             {"margins": st.dictionaries(st.sampled_from(metric_names(task, kinds)), st.floats(0, 0.5), max_size=2)}
         ),
+        "signals": st.dictionaries(names.filter(lambda name: name not in feedback), signals(task), max_size=3),
         "horizon": st.just("365d"),
         "grace": st.sampled_from([0, "5m", "1h"]),
         "block": st.sampled_from(["5m", 60, "1h", "60m"]),
@@ -268,6 +309,10 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
         optional |= {"positive_label": labels, "threshold": st.floats(0, 1)}
     if task == "multiclass":
         optional |= {"classes": st.lists(word, unique=True, max_size=4), "max_classes": st.integers(4, 200)}
+    if task == "ranking":
+        optional["k"] = st.integers(1, 1000)
+    if task == "text":
+        optional["normalize"] = st.lists(st.sampled_from(["lowercase", "remove_punctuation"]), unique=True)
     chosen = draw(st.sets(st.sampled_from(sorted(optional))))
     return {**model, **{name: draw(optional[name]) for name in sorted(chosen)}}
 

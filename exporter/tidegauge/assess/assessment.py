@@ -11,17 +11,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.assess.counts import ClassificationCounts, Estimates, FeedbackCounts, RegressionCounts
+from tidegauge.assess.counts import (
+    ClassificationCounts,
+    Estimates,
+    FeedbackCounts,
+    RankingCounts,
+    RegressionCounts,
+    TextCounts,
+)
 from tidegauge.assess.estimates import settle
-from tidegauge.assess.quality import constant_baseline, metrics_for, per_class
-from tidegauge.assess.sums import WindowSums, classification_counts, feedback_counts, regression_counts
+from tidegauge.assess.quality import Counts, constant_baseline, metrics_for, per_class
+from tidegauge.assess.sums import (
+    WindowSums,
+    classification_counts,
+    feedback_counts,
+    ranking_counts,
+    regression_counts,
+    text_counts,
+)
 from tidegauge.config.settings import Channel, Model
 from tidegauge.tally.panes import FOREVER
 from tidegauge.tally.tally import Tally
 
 LIFETIME = 0
 """Width of the window that holds everything since the state began."""
-QualityCounts = ClassificationCounts | RegressionCounts | FeedbackCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +50,7 @@ class Assessment:
     estimates: dict[str, Estimates]  # by metric, shape (S,)
     constant: dict[str, NDArray[np.float64]]  # by metric, (S,): what the best constant answer would have had
     by_class: dict[str, Estimates]  # by metric, shape (S, K)
-    counts: QualityCounts
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +138,22 @@ def _window(
     )
 
 
-def count(model: Model, channel: Channel, sums: WindowSums, texts: tuple[str, ...], room: int) -> QualityCounts:
+def count(model: Model, channel: Channel, sums: WindowSums, texts: tuple[str, ...], room: int) -> Counts:
     """The counts that this channel's metrics read."""
     if channel.kind in ("mistakes", "voluntary"):
         return feedback_counts(sums, channel)
-    if model.task == "regression":
-        return regression_counts(sums, channel)
-    return classification_counts(sums, model, channel, texts, room)
+    match model.task:
+        case "regression":
+            return regression_counts(sums, channel)
+        case "ranking":
+            return ranking_counts(sums, channel)
+        case "text":
+            return text_counts(sums, channel)
+        case _:
+            return classification_counts(sums, model, channel, texts, room)
 
 
-def answered_rows(counts: QualityCounts, feedback: FeedbackCounts) -> NDArray[np.float64]:
+def answered_rows(counts: Counts, feedback: FeedbackCounts) -> NDArray[np.float64]:
     """How much was labelled, labels that silence means included; on a channel of reports, silence says something."""
     match counts:
         case ClassificationCounts():
@@ -142,5 +161,9 @@ def answered_rows(counts: QualityCounts, feedback: FeedbackCounts) -> NDArray[np
             return np.maximum(judged, feedback.labeled)
         case RegressionCounts():
             return np.maximum(counts.error.w, feedback.labeled)
+        case RankingCounts():
+            return np.maximum(counts.ndcg.w, feedback.labeled)
+        case TextCounts():
+            return np.maximum(counts.words.w, feedback.labeled)
         case FeedbackCounts():
             return counts.predictions

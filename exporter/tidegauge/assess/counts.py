@@ -119,6 +119,37 @@ class RegressionCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class RankingCounts:
+    """Moments over the rankings that have a label."""
+
+    ndcg: Moments
+    reciprocal_rank: Moments
+    hit: Moments  # 1 where a relevant item was among the first k
+
+
+@dataclass(frozen=True, slots=True)
+class PairMoments:
+    """Weighted moments of two quantities e and n a row, each (S,), for the ratio of their sums."""
+
+    rows: Integers
+    w: Floats  # sum of w
+    w2: Floats  # sum of w**2
+    we: Floats  # sum of w * e
+    wn: Floats  # sum of w * n
+    w2e2: Floats  # sum of w**2 * e**2
+    w2n2: Floats  # sum of w**2 * n**2
+    w2en: Floats  # sum of w**2 * e * n
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounts:
+    """Edits e and label lengths n over the texts that have a label, in words and in characters."""
+
+    words: PairMoments
+    characters: PairMoments
+
+
+@dataclass(frozen=True, slots=True)
 class FeedbackCounts:
     """How many mature predictions were answered by a channel that does not answer all, each (S,), sums of w."""
 

@@ -18,13 +18,17 @@ from tidegauge.assess.counts import (
     Integers,
     LabelMoments,
     Moments,
+    PairMoments,
+    RankingCounts,
     RegressionCounts,
+    TextCounts,
 )
-from tidegauge.config.settings import Channel, Model
+from tidegauge.config.settings import Channel, Model, Signal
 from tidegauge.tally.families import classes as class_family
-from tidegauge.tally.families import confusion, losses, regression, scores, traffic
+from tidegauge.tally.families import confusion, losses, ranking, regression, scores, signals, text, traffic
 from tidegauge.tally.families import feedback as feedback_family
-from tidegauge.tally.fixed import DIGIT_BITS, PROBABILITY_BITS, UNIT, WIDE, FixedPoint
+from tidegauge.tally.fixed import DIGIT_BITS, PROBABILITY_BITS, UNIT, WHOLE, WIDE, FixedPoint
+from tidegauge.tally.moments import plain_columns, weighted_terms
 from tidegauge.tally.tally import Tally
 from tidegauge.tally.weights import WEIGHT
 
@@ -125,20 +129,32 @@ def classification_counts(
 
 
 def _losses(sums: WindowSums, channel: Channel, size: int) -> tuple[Moments | None, Moments | None]:
-    found = sums.family(losses.name(channel.name))
-    if found is None:
+    names = losses.name(channel.name), losses.weighted_name(channel.name)
+    if sums.family(names[0]) is None:
         return None, None
+    brier, log_loss = _moments(sums, *names, len(losses.LOSSES), UNIT, WEIGHT)
+    return brier, log_loss
+
+
+def _moments(
+    sums: WindowSums, name: str, weighted_name: str, quantities: int, form: FixedPoint, weighted: FixedPoint
+) -> list[Moments]:
+    """Moments of each quantity of two families made by `tally.moments`."""
+    size = len(sums.series)
+    found = sums.family(name)
+    if found is None:
+        found = np.zeros((size, plain_columns(quantities, form)), dtype=np.int64)
     n = found[:, 0]
-    plain = UNIT.decode(found[:, 1:].reshape(size, len(losses.LOSSES), 2, UNIT.limbs))
-    excess = sums.family(losses.weighted_name(channel.name))
-    terms = np.zeros((size, losses.WEIGHTED_TERMS))
+    plain = form.decode(found[:, 1:].reshape(size, quantities, 2, form.limbs))
+    excess = sums.family(weighted_name)
+    terms = np.zeros((size, weighted_terms(quantities)))
     if excess is not None:
-        terms = WEIGHT.decode(excess.reshape(size, losses.WEIGHTED_TERMS, WEIGHT.limbs))
-    moments = []
-    for number in range(len(losses.LOSSES)):
+        terms = weighted.decode(excess.reshape(size, weighted_terms(quantities), weighted.limbs))
+    built = []
+    for number in range(quantities):
         first, second = plain[:, number, 0], plain[:, number, 1]
         over = terms[:, 2 + 3 * number : 5 + 3 * number]
-        moments.append(
+        built.append(
             Moments(
                 n=n,
                 w=n + terms[:, 0],
@@ -148,7 +164,32 @@ def _losses(sums: WindowSums, channel: Channel, size: int) -> tuple[Moments | No
                 w2l2=second + over[:, 2],
             )
         )
-    return moments[0], moments[1]
+    return built
+
+
+def ranking_counts(sums: WindowSums, channel: Channel) -> RankingCounts:
+    """Counts of a ranking model on one scored channel."""
+    names = ranking.name(channel.name), ranking.weighted_name(channel.name)
+    return RankingCounts(*_moments(sums, *names, len(ranking.QUANTITIES), UNIT, WEIGHT))
+
+
+def text_counts(sums: WindowSums, channel: Channel) -> TextCounts:
+    """Counts of a text model on one scored channel."""
+    names = text.name(channel.name), text.weighted_name(channel.name)
+    found = _moments(sums, *names, text.PER_UNIT * len(text.UNITS), WHOLE, WIDE)
+    pairs = []
+    for first in range(0, len(found), text.PER_UNIT):
+        e, n, both = found[first : first + text.PER_UNIT]
+        product = (both.w2l2 - e.w2l2 - n.w2l2) / 2
+        pairs.append(PairMoments(e.n, e.w, e.w2, e.wl, n.wl, e.w2l2, n.w2l2, product))
+    return TextCounts(*pairs)
+
+
+def signal_moments(sums: WindowSums, signal: Signal) -> Moments:
+    """Moments of a signal's values."""
+    plain, weighted = (UNIT, WEIGHT) if signal.type == "boolean" else (WIDE, WIDE)
+    (found,) = _moments(sums, signals.name(signal.name), signals.weighted_name(signal.name), 1, plain, weighted)
+    return found
 
 
 def regression_counts(sums: WindowSums, channel: Channel) -> RegressionCounts:

@@ -117,30 +117,31 @@ def delays(model: Model, found: Pairs) -> Iterator[Finding]:
     if model.name not in found.models:
         return
     own = found.model == found.models.index(model.name)
-    for channel in model.channels:
-        delay = found.delay[own & (found.channel == channel.name)]
+    for slot in model.slots:
+        delay = found.delay[own & (found.channel == slot.key)]
+        what = f"channel {slot.name}" if slot.carries == "label" else f"signal {slot.name}"
         if not len(delay):
             continue
         early = delay[delay < 0]
         if len(early) * 20 > len(delay):
             share = f"all {len(delay):,}" if len(early) == len(delay) else f"{len(early):,} of {len(delay):,}"
             fact = (
-                f"On channel {channel.name}, {share} feedback records are dated before their prediction, by"
+                f"On {what}, {share} feedback records are dated before their prediction, by"
                 f" {rough(float(-np.median(early)))} in the median."
             )
             advice = "Compare the clocks and time zones of the two logs; feedback bears the time at which it was given."
             yield Finding(f"model {model.name}", fact, advice)
-        elif len(delay) >= _ENOUGH_PAIRS:
-            yield from _maturity(model, channel, delay)
+        elif len(delay) >= _ENOUGH_PAIRS and (slot.carries == "label" or slot.maturity):
+            yield from _maturity(model, slot, what, delay)
 
 
-def _maturity(model: Model, channel: Channel, delay: NDArray[np.int64]) -> Iterator[Finding]:
+def _maturity(model: Model, slot: Channel, what: str, delay: NDArray[np.int64]) -> Iterator[Finding]:
     median, most = np.quantile(delay, [0.5, 0.95])
-    if most <= channel.maturity:
+    if most <= slot.maturity:
         return
     fact = (
-        f"Feedback on channel {channel.name} takes {rough(float(median))} in the median, and 1 in 20 takes longer than"
-        f" {rough(float(most))}; its maturity is {describe_duration(channel.maturity)}. What is scored before its"
+        f"Feedback on {what} takes {rough(float(median))} in the median, and 1 in 20 takes longer than"
+        f" {rough(float(most))}; its maturity is {describe_duration(slot.maturity)}. What is scored before its"
         " feedback has come leans towards whatever is reported fastest."
     )
     unit = max(unit for unit in _ROUND if unit <= max(most, SECOND))

@@ -21,6 +21,7 @@ _FIELD_OF = {
     "missing_channel": "channel",
     "missing_prediction": "prediction",
     "missing_label": "label",
+    "missing_signal_value": "value",
 }
 
 
@@ -52,6 +53,11 @@ def _explained(reason: str, fact: str, seen: Seen, settings: Settings) -> tuple[
         found = Counter(name for name in seen.texts("channel") if name not in channels)
         advice = f"Name the channel under the model's feedback. Configured: {names(sorted(channels))}."
         return f"{fact} Channels seen: {some(found)}.", advice
+    if reason == "unknown_signal":
+        signals = {signal.name for model in _all_models(settings) for signal in model.signals}
+        found = Counter(name for name in seen.texts("signal") if name not in signals)
+        advice = f"Name the signal under the model's signals. Configured: {names(sorted(signals)) or 'none'}."
+        return f"{fact} Signals seen: {some(found)}.", advice
     if reason in _FIELD_OF:
         field = _FIELD_OF[reason]
         if reason == "missing_prediction" and seen.has(("label",)) and not seen.has(seen.path_of("prediction")):

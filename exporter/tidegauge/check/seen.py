@@ -52,9 +52,7 @@ class Seen:
 
     @property
     def accepted(self) -> int:
-        return sum(len(batch.time) for batch in self.predictions) + sum(
-            len(batch.time) + batch.signals for batch in self.feedback
-        )
+        return sum(len(batch.time) for batch in self.predictions) + sum(len(batch.time) for batch in self.feedback)
 
     def path_of(self, field: str) -> tuple[str, ...]:
         """Where the records of this source keep a field."""

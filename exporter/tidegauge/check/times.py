@@ -89,7 +89,7 @@ def long_ago(model: Model, times: NDArray[np.int64], settings: Settings, clock: 
     if not len(times):
         return
     newest = int(times.max())
-    reach = max(model.windows) + max(channel.maturity for channel in model.channels)
+    reach = max(model.windows) + max(slot.maturity for slot in model.slots)
     if newest >= clock - reach:
         return
     oldest_pane = ladder_of(model).edges(clock, clock)[-1]

@@ -135,6 +135,37 @@ DEFINITIONS: Mapping[str, Definition] = {
         "Student's t",
         _ADD,
     ),
+    "ndcg": Definition(
+        "How much of the ideal order's gain the ranking has: relevant items count less the further down they stand.",
+        "mean of Σ relevant(i) / log₂(i + 1) over its best possible value, i up to k",
+        "Student's t within 0 to 1; Wilson's where all rows are equal",
+        _ADD,
+        "Järvelin, Kekäläinen 2002, binary relevance",
+    ),
+    "mrr": Definition(
+        "How far up the first relevant item stands.",
+        "mean of 1 / place of the first relevant item, 0 where none is among the first k",
+        "Student's t within 0 to 1; Wilson's where all rows are equal",
+        _ADD,
+        "Voorhees 1999",
+    ),
+    "hit_rate": Definition(
+        "The share of rankings with a relevant item among the first k.", "Σw[hit] / Σw", _WILSON, _ADD, _NEWCOMBE
+    ),
+    "word_error_rate": Definition(
+        "Words to substitute, delete and insert to turn the answer into the label, over the words of the labels.",
+        "Σw edits / Σw words of the label",
+        "delta method of a ratio of sums, Student's t",
+        _ADD,
+        "Särndal, Swensson, Wretman 1992, eq. 5.6.10",
+    ),
+    "character_error_rate": Definition(
+        "The same by characters.",
+        "Σw edits / Σw characters of the label",
+        "delta method of a ratio of sums, Student's t",
+        _ADD,
+        "Särndal, Swensson, Wretman 1992, eq. 5.6.10",
+    ),
     "reported_error_rate": Definition(
         "Predictions reported as wrong, over all mature ones. No error rate: those who report are no sample of all.",
         "reported wrong / mature predictions",

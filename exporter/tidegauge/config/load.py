@@ -13,8 +13,8 @@ from tidegauge.config import settings
 from tidegauge.config.metrics import find_metric
 from tidegauge.config.problems import ConfigurationError, Problem
 from tidegauge.config.rules import check_models, check_sources
-from tidegauge.config.schema import NO_FEEDBACK_MISSING, ROOT
-from tidegauge.config.settings import DAY, Channel, Model, Objective, Settings, Source
+from tidegauge.config.schema import NO_FEEDBACK_MISSING, ROOT, implied_type
+from tidegauge.config.settings import DAY, Channel, Model, Objective, Settings, Signal, Source
 from tidegauge.config.walk import INVALID, Findings, walk
 from tidegauge.config.yaml_lines import read_nodes
 
@@ -91,13 +91,28 @@ def _absolute_glob(pattern: str, base: Path) -> str:
 
 def _model(values: dict[str, Any], base: Path) -> Model:
     channels = tuple(_channel(name, channel) for name, channel in values["feedback"].items())
-    plain = ("feedback", "classes", "features", "slices", "windows", "reference", "objectives", "release", "horizon")
+    signals = tuple(_signal(name, signal) for name, signal in values.get("signals", {}).items())
+    plain = (
+        "feedback",
+        "signals",
+        "normalize",
+        "classes",
+        "features",
+        "slices",
+        "windows",
+        "reference",
+        "objectives",
+        "release",
+        "horizon",
+    )
     kept = {name: value for name, value in values.items() if name not in plain}
     windows = tuple(sorted(values.get("windows", _default("windows"))))
     grace = values.get("grace", _default("grace"))
-    longest_wait = max(channel.maturity for channel in channels) + grace + windows[-1]
+    longest_wait = max(*(one.maturity for one in channels), *(one.maturity for one in signals), 0) + grace + windows[-1]
     return Model(
         channels=channels,
+        signals=signals,
+        normalize=tuple(values.get("normalize", ())),
         classes=tuple(values.get("classes", ())),
         features=tuple(values.get("features", {}).items()),
         slices=tuple(values.get("slices", ())),
@@ -115,6 +130,21 @@ def _model(values: dict[str, Any], base: Path) -> Model:
 def _channel(name: str, values: dict[str, Any]) -> Channel:
     silence = values.get("no_feedback", NO_FEEDBACK_MISSING)
     return Channel(name=name, **{**values, "no_feedback": None if silence == NO_FEEDBACK_MISSING else silence})
+
+
+def _signal(name: str, values: str | dict[str, Any]) -> Signal:
+    if isinstance(values, str):
+        return Signal(name, values)
+    origin, silence = values.get("from", "feedback"), values.get("no_feedback", NO_FEEDBACK_MISSING)
+    return Signal(
+        name,
+        values.get("type", implied_type(origin)),
+        origin,
+        maturity=values.get("maturity", 0),
+        no_feedback=None if silence == NO_FEEDBACK_MISSING else silence,
+        labels=tuple(values.get("labels", ())),
+        field=values.get("field", ""),
+    )
 
 
 def _objective(name: str, task: str, values: float | dict[str, Any]) -> Objective:

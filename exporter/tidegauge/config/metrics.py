@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from tidegauge.config.settings import TASKS
+from tidegauge.config.settings import CLASSIFICATION, TASKS
 
 AT_LEAST = "at_least"
 AT_MOST = "at_most"
 DIRECTIONS = (AT_LEAST, AT_MOST)
 
-CLASSIFICATION = ("binary", "multiclass")
 SCORED = ("complete", "sample")
 REPORTED = ("mistakes", "voluntary")
 
@@ -50,6 +49,11 @@ METRICS = (
     Metric("mape", ("regression",), SCORED, AT_MOST, 0, inf),
     Metric("r2", ("regression",), SCORED, AT_LEAST, -inf, 1),
     Metric("mean_error", ("regression",), SCORED, AT_MOST, -inf, inf),
+    Metric("ndcg", ("ranking",), SCORED, AT_LEAST, 0, 1),
+    Metric("mrr", ("ranking",), SCORED, AT_LEAST, 0, 1),
+    Metric("hit_rate", ("ranking",), SCORED, AT_LEAST, 0, 1),
+    Metric("word_error_rate", ("text",), SCORED, AT_MOST, 0, inf),
+    Metric("character_error_rate", ("text",), SCORED, AT_MOST, 0, inf),
     Metric("reported_error_rate", TASKS, REPORTED, AT_MOST, 0, 1),
     Metric("response_rate", TASKS, REPORTED, AT_LEAST, 0, 1),
 )

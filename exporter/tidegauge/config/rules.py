@@ -14,11 +14,29 @@ from tidegauge.config.durations import describe_duration, format_duration
 from tidegauge.config.metrics import Metric, find_metric, metric_names
 from tidegauge.config.panes import PANE_WIDTHS, pane_width
 from tidegauge.config.problems import Place, listed, quote, suggest
-from tidegauge.config.schema import FEEDBACK_FIELDS, MODEL, NO_FEEDBACK_MISSING, PREDICTION_FIELDS, SOURCE
+from tidegauge.config.schema import (
+    FEEDBACK_FIELDS,
+    MODEL,
+    NO_FEEDBACK_MISSING,
+    PREDICTION_FIELDS,
+    SIGNAL,
+    SOURCE,
+    implied_type,
+)
+from tidegauge.config.settings import CLASSIFICATION, ORIGINS, SIGNAL_TYPES, TASKS, WORDY
 from tidegauge.config.shapes import Section, between
 from tidegauge.config.walk import INVALID, Findings
 
 Values = Mapping[str, Any]
+
+TASKS_OF_ORIGIN = {
+    "confidence": ("binary", "multiclass", "ranking", "text"),
+    "entropy": CLASSIFICATION,
+    "abstention": ("binary", "multiclass", "text"),
+    "answer_length": ("ranking", "text"),
+    "disagreement": CLASSIFICATION,
+}
+"""Tasks whose predictions have what a signal is derived from; those not named here suit all."""
 
 _GRACE = next(key.default for key in MODEL.keys if key.name == "grace")
 
@@ -39,6 +57,7 @@ def check_models(models: list[Any], base: Path, findings: Findings) -> None:
             _check_belonging(model, MODEL, task, f"{task} models", place, findings)
         _check_channels(model, task, place, findings)
         _check_classes(model, place, findings)
+        _check_signals(model, task, place, findings)
         _check_times(model, place, findings)
         _check_reference(model, base, place, findings)
         _check_objectives(model, task, place, findings)
@@ -98,6 +117,54 @@ def _check_channels(model: Values, task: Any, place: Place, findings: Findings) 
             )
         elif task == "regression" and not _is_number(silence):
             findings.add(here, quote(silence), "missing, or a number")
+        elif task in WORDY:
+            findings.add(
+                here, quote(silence), NO_FEEDBACK_MISSING, f"{task} models have no label that silence could be"
+            )
+
+
+def _check_signals(model: Values, task: Any, place: Place, findings: Findings) -> None:
+    signals = model.get("signals", INVALID)
+    for name, signal in ({} if signals is INVALID else signals).items():
+        here: Place = (*place, "signals", name)
+        if signal is INVALID:
+            continue
+        values = {"type": signal} if isinstance(signal, str) else signal
+        origin = values.get("from", "feedback")
+        if origin is INVALID:
+            continue
+        if origin == "feedback" and name in _channels(model):
+            findings.add(here, f"{quote(name)}, which is a channel's name", "a name that no channel of the model has")
+        _check_belonging(values, SIGNAL, origin, f"signals from {origin}", here, findings)
+        _check_signal_type(values, task, origin, here, findings)
+        if task is not INVALID and task not in TASKS_OF_ORIGIN.get(origin, TASKS):
+            allowed = listed([one for one in ORIGINS if task in TASKS_OF_ORIGIN.get(one, TASKS)])
+            findings.add((*here, "from"), f"{origin}, which {task} models do not have", allowed)
+
+
+def _check_signal_type(values: Values, task: Any, origin: str, here: Place, findings: Findings) -> None:
+    kind, silence = values.get("type"), values.get("no_feedback", NO_FEEDBACK_MISSING)
+    if origin == "feedback":
+        if kind is None:
+            findings.add((*here, "type"), "nothing", f"{listed(SIGNAL_TYPES)} (required of feedback)")
+        if silence in (INVALID, NO_FEEDBACK_MISSING) or kind is INVALID:
+            return
+        if kind == "boolean" and silence not in ("true", "false"):
+            findings.add((*here, "no_feedback"), quote(silence), "missing, true or false")
+        if kind == "numeric" and not _is_number(silence):
+            findings.add((*here, "no_feedback"), quote(silence), "missing, or a number")
+        if values.get("maturity", 0) == 0:
+            findings.add(
+                (*here, "no_feedback"), quote(silence), "only with a maturity above 0", "silence takes time to mean it"
+            )
+        return
+    implied = implied_type(origin)
+    if kind not in (None, INVALID, implied):
+        findings.add((*here, "type"), quote(kind), f"{implied}, which is what {origin} gives")
+    if origin == "abstention" and task != "text" and "labels" not in values:
+        findings.add((*here, "labels"), "nothing", "the answers that are none (required unless the answer is a text)")
+    if origin == "disagreement" and "field" not in values:
+        findings.add((*here, "field"), "nothing", "a dotted path in the record (required of disagreement)")
 
 
 def _check_classes(model: Values, place: Place, findings: Findings) -> None:
@@ -122,7 +189,11 @@ def _check_times(model: Values, place: Place, findings: Findings) -> None:
     if block is not INVALID and block not in PANE_WIDTHS:
         findings.add((*place, "block"), quote(format_duration(block)), listed(map(format_duration, PANE_WIDTHS)))
     horizon, grace = model.get("horizon", INVALID), model.get("grace", _GRACE)
-    maturities = [channel.get("maturity", INVALID) for channel in _channels(model).values() if channel is not INVALID]
+    signals = model.get("signals", INVALID)
+    of_signals = [] if signals is INVALID else [one for one in signals.values() if isinstance(one, dict)]
+    maturities = [
+        values.get("maturity", INVALID) for values in (*_channels(model).values(), *of_signals) if values is not INVALID
+    ]
     known = [maturity for maturity in maturities if maturity is not INVALID]
     if horizon is not INVALID and grace is not INVALID and known and horizon < max(known) + grace:
         allowed = f"at least the longest maturity plus grace, {describe_duration(max(known) + grace)}"

@@ -164,6 +164,61 @@ CHANNEL = Section(
     ),
 )
 
+SIGNAL = Section(
+    "a signal",
+    (
+        Key(
+            "type",
+            Choice(settings.SIGNAL_TYPES),
+            "What its values are: boolean gives a rate, numeric a mean.",
+            None,
+            "boolean for abstention and disagreement, numeric for confidence, entropy and answer_length",
+        ),
+        Key(
+            "from",
+            Choice(settings.ORIGINS),
+            "Where it comes from: feedback records that name it, or the prediction record: confidence and entropy of"
+            " its probabilities, abstention from answering, the answer_length, disagreement with a rule.",
+            "feedback",
+        ),
+        Key(
+            "maturity",
+            Duration(0, YEAR),
+            "How old a prediction must be before its feedback is counted.",
+            0,
+            only=("feedback",),
+        ),
+        Key(
+            "no_feedback",
+            Label(),
+            "What silence after maturity means: missing, or a value.",
+            NO_FEEDBACK_MISSING,
+            only=("feedback",),
+        ),
+        Key(
+            "labels",
+            Items(Label(), "labels", fewest=1),
+            "The answers that are none, besides the empty text.",
+            (),
+            only=("abstention",),
+        ),
+        Key(
+            "field",
+            DottedPath(),
+            "Where the record keeps the rule's answer.",
+            None,
+            "it must be given",
+            ("disagreement",),
+        ),
+    ),
+)
+
+
+def implied_type(origin: str) -> str:
+    """What the values of a signal are that is derived from the prediction."""
+    return "boolean" if origin in settings.BOOLEAN_ORIGINS else "numeric"
+
+
 OBJECTIVE = Section(
     "an objective",
     (
@@ -205,7 +260,7 @@ MODEL = Section(
             'The `model` label. The entry `"*"` describes every model that has no entry of its own; it adds nothing to'
             " those that have.",
         ),
-        Key("task", Choice(settings.TASKS, later=("ranking", "text")), "What the model answers."),
+        Key("task", Choice(settings.TASKS), "What the model answers."),
         Key(
             "feedback",
             Named("channel names to channels", CHANNEL, fewest=1),
@@ -258,6 +313,20 @@ MODEL = Section(
             PathText("a readable file"),
             "A file that the model is compared with: CSV, JSON Lines or Parquet with the record's fields. It must be"
             " readable.",
+        ),
+        Key(
+            "signals",
+            Named("signal names to a type, or to a signal", Either(Choice(settings.SIGNAL_TYPES), SIGNAL)),
+            "Proxies: what tells of quality without being a label.",
+            (),
+        ),
+        _key(settings.Model, "k", Integer(1, 1000), "How many items from the top are looked at.", ("ranking",)),
+        _key(
+            settings.Model,
+            "normalize",
+            Items(Choice(settings.NORMALIZATIONS), "steps", fewest=0),
+            "What is done to answer and label before they are compared.",
+            ("text",),
         ),
         Key(
             "objectives",

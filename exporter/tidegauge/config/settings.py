@@ -15,8 +15,16 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking", "text")
+CLASSIFICATION = ("binary", "multiclass")
+WORDY = ("ranking", "text")
+"""Tasks whose answers and labels are too large for a packed row: what waits of them rests in files."""
 KINDS = ("complete", "sample", "mistakes", "voluntary")
+SIGNAL_TYPES = ("boolean", "numeric")
+ORIGINS = ("feedback", "confidence", "entropy", "abstention", "answer_length", "disagreement")
+"""Where a signal comes from: feedback, or a property of the prediction record."""
+BOOLEAN_ORIGINS = ("abstention", "disagreement")
+NORMALIZATIONS = ("lowercase", "remove_punctuation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,25 @@ class Channel:
     kind: str = "complete"
     maturity: int = HOUR  # ms; a prediction is scored when this old
     no_feedback: str | None = None  # the label that silence means after maturity; None: missing
+    carries: str = "label"  # "label", or what a signal's values are: "boolean" | "numeric"
+
+    @property
+    def key(self) -> str:
+        """Its name among channels and signals: a signal may be called as a channel of another model is."""
+        return self.name if self.carries == "label" else f"signal/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that tells of quality without being a label: given as feedback, or in the prediction itself."""
+
+    name: str
+    type: str  # "boolean" | "numeric"
+    origin: str = "feedback"  # one of ORIGINS
+    maturity: int = 0  # ms; of feedback: a prediction is counted when this old
+    no_feedback: str | None = None  # the value that silence means after maturity; None: missing
+    labels: tuple[str, ...] = ()  # abstention: the answers that are none
+    field: str = ""  # disagreement: dotted path of the rule's answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +93,9 @@ class Model:
     slices: tuple[str, ...] = ()
     windows: tuple[int, ...] = (HOUR, DAY)  # ms, ascending
     reference: Path | None = None
+    signals: tuple[Signal, ...] = ()
+    k: int = 10  # ranking: how many items from the top are looked at
+    normalize: tuple[str, ...] = ()  # text: what is done to answer and label before they are compared
     objectives: tuple[Objective, ...] = ()
     margins: tuple[tuple[str, float], ...] = ()
     horizon: int = 0  # ms; how long a prediction waits for feedback; 0: chosen by load from maturity and windows
@@ -77,6 +107,15 @@ class Model:
     max_series: int = 10_000
     minimum_samples: int = 30  # below this a score's state is insufficient_samples
     version_expiry: int = 7 * DAY
+
+    @property
+    def slots(self) -> tuple[Channel, ...]:
+        """Everything that can be said of a single prediction later: labels by channel, then signals."""
+        return self.channels + tuple(
+            Channel(signal.name, "signal", signal.maturity, signal.no_feedback, signal.type)
+            for signal in self.signals
+            if signal.origin == "feedback"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,10 +79,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words. `later` are words of the contract that this version cannot serve yet."""
+    """One of a few words."""
 
     options: tuple[str, ...]
-    later: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> str:
@@ -91,8 +90,6 @@ class Choice:
     def read(self, value: Scalar, raw: str) -> str:
         if raw in self.options:
             return raw
-        if raw in self.later:
-            raise Refused(found=f"{quote(raw)}, which is not supported yet")
         raise Refused(suggest(raw, self.options))
 
 

@@ -1,12 +1,13 @@
 """What decoding yields: plain columns, one batch a model, and the lines that were turned away.
 
-Rows of a batch keep the order of their lines. A column never holds a Python object a record, except `scores`.
+Rows of a batch keep the order of their lines. A column never holds a Python object a record, except `scores` and
+`content`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -29,12 +30,19 @@ REASON_MEANINGS: Mapping[str, str] = {
     "invalid_propensity": "The propensity is not a number above 0 and up to 1.",
     "missing_prediction": "The record holds no answer: neither a prediction nor a score that gives one, nor an error.",
     "invalid_prediction": "The prediction is of a type that this task cannot use, such as text where a number is due.",
+    "missing_signal_value": "Feedback that names a signal and has no value.",
+    "invalid_signal_value": "The value is not of the signal's type.",
+    "unknown_signal": "The record names a signal that its model does not have.",
     "missing_label": "Feedback with neither a label, a signal nor a retraction.",
     "invalid_label": "The label is of a type that this task cannot use.",
 }
 """Why a line gives no row, in words; the first that applies is counted."""
 
 REASONS = tuple(REASON_MEANINGS)
+
+
+Content = bytes | None
+"""An answer or a label that is a text or a list of items, as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class PredictionColumns:
     key: NDArray[np.uint64]  # hash of prediction_id; 0 = no id
     time: NDArray[np.int64]  # ms since the epoch
     version: Categorical
-    label: Categorical  # the predicted class; empty for regression, -1 where `error` is set
+    label: Categorical  # the predicted class; empty for other tasks, -1 where `error` is set
     value: NDArray[np.float64]  # the predicted number; NaN unless regression
     score: NDArray[np.float64]  # NaN = absent
     scores: list[dict[str, float] | None] | None  # multiclass only; None if no row has them
@@ -74,6 +82,8 @@ class PredictionColumns:
     slices: dict[str, Categorical]
     unit: NDArray[np.uint64] | None  # hash of unit_id, 0 = none; None unless asked for
     offset: NDArray[np.int64]  # of the row's line in the block
+    content: list[Content] | None = None  # rankings and texts: the answer; None where `error` is set or it is too long
+    signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones; NaN = absent
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,13 @@ class FeedbackColumns:
     model: str | None
     key: NDArray[np.uint64]  # never 0
     time: NDArray[np.int64]
-    channel: Categorical  # never -1
-    label: Categorical  # -1 only where `retract`; empty if every model it can belong to is a regression
-    value: NDArray[np.float64]  # the label as a number, NaN if it is none
+    channel: Categorical  # keys of channels and of signals; never -1
+    label: Categorical  # -1 where `retract` and for signals; empty if every model it can belong to is a regression
+    value: NDArray[np.float64]  # the label or the signal's value as a number, NaN if it is none
     retract: NDArray[np.bool_]
     propensity: NDArray[np.float64]  # NaN = not given
     offset: NDArray[np.int64]
-    signals: int  # valid lines with a `signal` instead of a label; counted, not among the rows
+    content: list[Content] | None = None  # for rankings and texts: the label; None where it is none or too long
 
 
 Batch = TypeVar("Batch")
@@ -97,7 +107,7 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True, slots=True)
 class Decoded(Generic[Batch]):
-    """Everything in a block: each non-blank line is a row of one batch, one of its signals, or a rejection."""
+    """Everything in a block: each non-blank line is a row of one batch or a rejection."""
 
     batches: list[Batch]
     rejections: list[Rejection]  # by offset

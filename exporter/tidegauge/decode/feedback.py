@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.config.settings import Model, Settings, Source
+from tidegauge.config.settings import WORDY, Model, Settings, Source
 from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, TextColumn, TimeColumn, flags
 from tidegauge.decode.columns import Categorical, Decoded, FeedbackColumns, Rejection
+from tidegauge.decode.content import ContentColumn, contents, without_lists
 from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
 from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
@@ -29,10 +30,12 @@ _KINDS = {
     "model": "text",
     "label": "label",
     "signal": "text",
+    "value": "label",
     "channel": "text",
     "propensity": "strict_number",
     "retract": "flag",
 }
+_TRUTH = {True: 1.0, False: 0.0, "true": 1.0, "false": 0.0}
 
 
 class FeedbackDecoder:
@@ -45,7 +48,14 @@ class FeedbackDecoder:
         self._source = source
         self._settings = settings
         mapped = {name: tuple(path.split(".")) for name, path in source.fields}
-        fields = [Field(name, mapped.get(name, (name,)), kind) for name, kind in _KINDS.items()]
+        everyone = settings.models + ((settings.default_model,) if settings.default_model is not None else ())
+        kinds = dict(_KINDS)
+        if any(model.task == "ranking" for model in everyone):
+            kinds["label"] = "items"
+        if not any(model.signals for model in everyone):
+            del kinds["value"]
+        fields = [Field(name, mapped.get(name, (name,)), kind) for name, kind in kinds.items()]
+        self._lists = kinds["label"] == "items"
         self._reader = LineReader(Layout(fields), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
@@ -64,15 +74,13 @@ class FeedbackDecoder:
                 if not candidates:
                     rejections.extend(table.rejection("unknown_model", offset) for offset in offsets.tolist())
                     return
-                batch = batches[model] = _Batch(model, candidates, names.channel, self._zone)
+                batch = batches[model] = _Batch(model, candidates, names.channel, self._zone, lists=self._lists)
             batch.add(columns, offsets)
 
         for group in groups.read(data, table, rejections):
             take(*group)
         done = [batch.finish(table, rejections) for batch in batches.values()]
-        return Decoded(
-            [batch for batch in done if len(batch.time) or batch.signals], sorted(rejections, key=lambda r: r.offset)
-        )
+        return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
 
     def _candidates(self, model: str | None) -> tuple[Model, ...]:
         """The configurations that this feedback can be for."""
@@ -86,19 +94,26 @@ class FeedbackDecoder:
 class _Batch:
     """The feedback of one model (or of none) in one block, while it is put together."""
 
-    def __init__(self, model: str | None, candidates: tuple[Model, ...], channel: str | None, zone: Any) -> None:
+    def __init__(
+        self, model: str | None, candidates: tuple[Model, ...], channel: str | None, zone: Any, *, lists: bool
+    ) -> None:
         self._model = model
         self._channels = {known.name for candidate in candidates for known in candidate.channels}
         self._default_channel = channel or (next(iter(self._channels)) if len(self._channels) == 1 else None)
+        slots = [slot for candidate in candidates for slot in candidate.slots]
+        self._signals = {slot.name: slot for slot in slots if slot.carries != "label"}
         tasks = {candidate.task for candidate in candidates}
         self._numeric = "regression" in tasks
-        self._textual = tasks != {"regression"}
+        self._textual = bool(tasks & {"binary", "multiclass"})
         self._key = IdColumn()
         self._time = TimeColumn(zone)
         self._channel = TextColumn()
         self._label = TextColumn()
-        self._value = NumberColumn(number_column)
+        self._number = NumberColumn(number_column)
+        self._content = ContentColumn(ranking="ranking" in tasks) if tasks & set(WORDY) else None
+        self._lists = lists
         self._signal = TextColumn()
+        self._value = NumberColumn(_signal_numbers)
         self._retract = FlagColumn(flags)
         self._propensity = NumberColumn(_invalid_as_zero)
         self._offsets: list[Offsets] = []
@@ -108,11 +123,17 @@ class _Batch:
         self._key.add(get("prediction_id"), n)
         self._time.add(get("timestamp"), n)
         self._channel.add(get("channel"), n)
+        label = get("label")
+        if self._content is not None:
+            self._content.add(label, n)
+        if self._lists:
+            label = without_lists(label)
         if self._textual:
-            self._label.add(get("label"), n)
+            self._label.add(label, n)
         if self._numeric:
-            self._value.add(get("label"), n)
+            self._number.add(label, n)
         self._signal.add(get("signal"), n)
+        self._value.add(get("value"), n)
         self._retract.add(get("retract"), n)
         self._propensity.add(get("propensity"), n)
         self._offsets.append(offsets)
@@ -130,23 +151,9 @@ class _Batch:
         verdicts.reject(time == MISSING_TIME, "missing_timestamp")
         verdicts.reject(time == INVALID_TIME, "invalid_timestamp")
 
-        if self._textual:
-            label = self._label.finish()
-            missing, invalid = label == -1, label == INVALID
-        else:
-            label = np.full(n, -1, np.int32)
-        if self._numeric:
-            value = self._value.filled(n)
-            if not self._textual:
-                missing, invalid = np.isnan(value), np.isinf(value)
-            value[np.isinf(value)] = np.nan
-        else:
-            numbers = [as_number(text) for text in self._label.coder.values]
-            table_of_numbers = np.array([np.nan if x is None else x for x in numbers] + [np.nan, np.nan], np.float64)
-            value = table_of_numbers[label]
-        signal = missing & ~retract & (self._signal.finish() >= 0) & verdicts.standing()
-        signals = int(signal.sum())
-
+        label, value, missing, invalid, given = self._labels(n)
+        names = self._signal.finish()
+        signal = missing & (names >= 0)
         channel = self._channel.finish()
         if (channel < 0).any() and self._default_channel is not None:
             channel[channel < 0] = self._channel.coder.code(shorten(self._default_channel))
@@ -156,10 +163,12 @@ class _Batch:
         verdicts.reject(((propensity <= 0) | (propensity > 1)) & ~signal, "invalid_propensity")
         verdicts.reject(invalid & ~retract, "invalid_label")
         verdicts.reject(missing & ~retract & ~signal, "missing_label")
+        if signal.any():
+            self._take_signals(signal, names, retract, channel, value, verdicts)
         label[retract] = -1
         value[retract] = np.nan
 
-        keep = verdicts.settle(offset, table, rejections, signal if signals else None)
+        keep = verdicts.settle(offset, table, rejections)
         return FeedbackColumns(
             model=self._model,
             key=keep.of(key),
@@ -170,8 +179,62 @@ class _Batch:
             retract=keep.of(retract),
             propensity=keep.of(propensity),
             offset=keep.of(offset),
-            signals=signals,
+            content=None if given is None else contents(keep.of_list(given)),
         )
+
+    def _labels(
+        self, n: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], list[Any] | None]:
+        """Labels as codes and as numbers, where there is none, where it is invalid, and their content."""
+        label, value = np.full(n, -1, np.int32), np.full(n, np.nan)
+        missing = invalid = np.zeros(n, np.bool_)
+        if self._numeric:
+            value = self._number.filled(n)
+            missing, invalid = np.isnan(value), np.isinf(value)
+            value[invalid] = np.nan
+        if self._textual:
+            label = self._label.finish()
+            missing, invalid = label == -1, label == INVALID
+            if not self._numeric:
+                numbers = [as_number(text) for text in self._label.coder.values]
+                by_code = np.array([np.nan if x is None else x for x in numbers] + [np.nan, np.nan], np.float64)
+                value = by_code[label]
+        if self._content is None:
+            return label, value, missing, invalid, None
+        missing, invalid, given = self._content.finish()
+        return label, value, missing, invalid, given
+
+    def _take_signals(
+        self,
+        signal: NDArray[np.bool_],
+        names: NDArray[np.int32],
+        retract: NDArray[np.bool_],
+        channel: NDArray[np.int32],
+        value: NDArray[np.float64],
+        verdicts: Verdicts,
+    ) -> None:
+        """Puts the signals' keys and values where labels have theirs."""
+        numbers = self._value.filled(len(signal))
+        for code, name in enumerate(self._signal.coder.values):
+            rows = signal & (names == code)
+            known = self._signals.get(name)
+            if known is None:
+                verdicts.reject(rows, "unknown_signal")
+                continue
+            channel[rows] = self._channel.coder.code(known.key)
+            if known.carries == "boolean":
+                # An event needs no value: that it is told is the news.
+                value[rows] = np.where(np.isnan(numbers[rows]), 1.0, numbers[rows])
+                verdicts.reject(rows & ~retract & (value != 0) & (value != 1), "invalid_signal_value")
+            else:
+                value[rows] = numbers[rows]
+                verdicts.reject(rows & ~retract & np.isnan(value), "missing_signal_value")
+                verdicts.reject(rows & ~retract & np.isinf(value), "invalid_signal_value")
+
+
+def _signal_numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+    """True is 1 and false 0, as values and as words; otherwise as `number_column`."""
+    return number_column([_TRUTH.get(value, value) if isinstance(value, bool | str) else value for value in values])
 
 
 def _invalid_as_zero(values: Sequence[float | None]) -> NDArray[np.float64]:

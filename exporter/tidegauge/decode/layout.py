@@ -24,13 +24,14 @@ KINDS: Mapping[str, Any] = {
     "identifier": str | int | float | None,
     "timestamp": str | int | float | None,
     "label": str | int | float | bool | None,
+    "items": str | int | float | bool | list[str | int | float | bool] | None,
     "text": str | int | float | bool | None,
     "flag": str | int | float | bool | None,
     "number": float | None,
     "strict_number": float | None,
     "probabilities": dict[str, float] | None,
 }
-_TEXTUAL = {"identifier", "timestamp", "label", "text", "flag"}
+_TEXTUAL = {"identifier", "timestamp", "label", "text", "flag", "items"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _tree(fields: Sequence[Field]) -> dict[str, Any]:
         if field.kind != known:
             if not {field.kind, known} <= _TEXTUAL:
                 raise ValueError(f"field {'.'.join(field.path)!r} is used both as {known} and as {field.kind}")
-            level[field.path[-1]] = "label"
+            level[field.path[-1]] = "items" if "items" in (field.kind, known) else "label"
     return tree
 
 
@@ -193,11 +194,23 @@ def _coerced(value: Any, kind: str) -> Any:
         return math.nan if number is None and kind == "strict_number" else number
     if kind == "probabilities":
         return _probabilities(value) if isinstance(value, dict) else None
+    if kind == "items" and isinstance(value, list):
+        return _items(value)
     if isinstance(value, str | bool | int | float):
         return math.nan if kind in ("identifier", "timestamp") and isinstance(value, bool) else value
     if kind == "flag":
         return True
     return None if kind == "text" else math.nan
+
+
+def _items(values: list[Any]) -> Any:
+    """The list, or what fails the later check if it holds anything but scalars."""
+    for value in values:
+        if isinstance(value, str):
+            value.encode()
+        elif not isinstance(value, bool | int | float):
+            return math.nan
+    return values
 
 
 def _probabilities(value: dict[str, Any]) -> dict[str, float]:

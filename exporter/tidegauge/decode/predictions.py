@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.config.settings import Model, Settings, Source
+from tidegauge.config.settings import WORDY, Model, Settings, Signal, Source
 from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, TextColumn, TimeColumn, flags
 from tidegauge.decode.columns import Categorical, Decoded, PredictionColumns, Rejection
+from tidegauge.decode.content import ContentColumn, contents, without_lists
+from tidegauge.decode.derived import derive
 from tidegauge.decode.grouping import ByModel
 from tidegauge.decode.layout import Columns, Field, Layout
 from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
@@ -26,6 +28,7 @@ from tidegauge.decode.verdicts import Verdicts
 _MAX_WEIGHT = 1e6
 _MAX_COUNT = 1e9
 _UNKNOWN_VERSION = "unknown"
+_RULE = "rule:"
 
 
 class PredictionDecoder:
@@ -38,7 +41,9 @@ class PredictionDecoder:
         self._source = source
         self._settings = settings
         self._units = units
-        self._reader = LineReader(Layout(_fields(source, settings, units)), "model")
+        fields = _fields(source, settings, units)
+        self._lists = any(field.kind == "items" for field in fields)
+        self._reader = LineReader(Layout(fields), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
     def decode(self, data: Data, path: str) -> Decoded[PredictionColumns]:
@@ -56,7 +61,7 @@ class PredictionDecoder:
                     reason = "missing_model" if model is None else "unknown_model"
                     rejections.extend(table.rejection(reason, offset) for offset in offsets.tolist())
                     return
-                batch = batches[model] = _Batch(model, found, names, self._zone, self._units)
+                batch = batches[model] = _Batch(model, found, names, self._zone, units=self._units, lists=self._lists)
             batch.add(columns, offsets)
 
         for group in groups.read(data, table, rejections):
@@ -78,7 +83,7 @@ def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
         "timestamp": "timestamp",
         "model": "text",
         "version": "text",
-        "prediction": "label",
+        "prediction": "items" if any(model.task == "ranking" for model in models) else "label",
         "score": "number",
         "latency_ms": "number",
         "error": "flag",
@@ -91,6 +96,8 @@ def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
     if units:
         kinds["unit_id"] = "text"
     fields = [Field(name, at(name), kind) for name, kind in kinds.items()]
+    rules = dict.fromkeys(rule_field(signal) for model in models for signal in model.signals if signal.field)
+    fields += [Field(name, tuple(name.removeprefix(_RULE).split(".")), "text") for name in rules]
     slices = list(dict.fromkeys(name for model in models for name in model.slices))
     fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
     features: dict[str, str] = dict.fromkeys(slices, "text")
@@ -104,12 +111,18 @@ def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
     return fields
 
 
+def rule_field(signal: Signal) -> str:
+    """The name under which the answer of a signal's rule is decoded."""
+    return _RULE + signal.field
+
+
 class _Batch:
     """The predictions of one model in one block, while they are put together."""
 
-    def __init__(self, name: str, model: Model, names: Names, zone: Any, units: bool) -> None:
+    def __init__(self, name: str, model: Model, names: Names, zone: Any, *, units: bool, lists: bool) -> None:
         self._name = name
         self._model = model
+        self._lists = lists
         self._default_version = shorten(names.version or _UNKNOWN_VERSION)
         self._key = IdColumn()
         self._time = TimeColumn(zone)
@@ -123,6 +136,8 @@ class _Batch:
         self._weight = NumberColumn(_ones_for_none, absent=1.0)
         self._count = NumberColumn(_ones_for_none, absent=1.0)
         self._scores: list[dict[str, float] | None] = []
+        self._content = ContentColumn(ranking=model.task == "ranking") if model.task in WORDY else None
+        self._rules: dict[str, list[Any]] = {signal.field: [] for signal in model.signals if signal.field}
         self._slices = {name: TextColumn() for name in model.slices}
         self._unit = IdColumn() if units else None
         self._offsets: list[Offsets] = []
@@ -132,10 +147,13 @@ class _Batch:
         self._key.add(get("prediction_id"), n)
         self._time.add(get("timestamp"), n)
         self._version.add(get("version"), n)
-        if self._model.task == "regression":
-            self._value.add(get("prediction"), n)
+        answer = get("prediction")
+        if self._content is not None:
+            self._content.add(answer, n)
+        elif self._model.task == "regression":
+            self._value.add(without_lists(answer) if self._lists else answer, n)
         else:
-            self._label.add(get("prediction"), n)
+            self._label.add(without_lists(answer) if self._lists else answer, n)
         self._score.add(get("score"), n)
         self._latency.add(get("latency_ms"), n)
         self._error.add(get("error"), n)
@@ -146,6 +164,8 @@ class _Batch:
             self._scores += get("scores") or [None] * n
         for name, column in self._slices.items():
             column.add(_either(get(f"slices.{name}"), get(f"features.{name}")), n)
+        for path, values in self._rules.items():
+            values += get(_RULE + path) or [None] * n
         if self._unit is not None:
             self._unit.add(get("unit_id"), n)
         self._offsets.append(offsets)
@@ -167,7 +187,11 @@ class _Batch:
         if count is not None:
             whole = (count >= 1) & (count <= _MAX_COUNT) & (np.floor(count) == count)
             verdicts.reject(~whole, "invalid_count")
-        if self._model.task == "regression":
+        given: list[Any] | None = None
+        if self._content is not None:
+            value, label = np.full(len(time), np.nan), np.full(len(time), -1, np.int32)
+            missing, invalid, given = self._content.finish()
+        elif self._model.task == "regression":
             value = self._value.filled(len(time))
             label = np.full(len(time), -1, np.int32)
             missing, invalid = np.isnan(value), np.isinf(value)
@@ -181,6 +205,17 @@ class _Batch:
         value[error] = score[error] = np.nan
         if scores is not None and error.any():
             scores = [None if failed else s for s, failed in zip(scores, error.tolist(), strict=True)]
+        if given is not None and error.any():
+            given = [None if failed else answer for answer, failed in zip(given, error.tolist(), strict=True)]
+        texts: list[str | None] = [*self._label.coder.values, None, None]
+        signals = derive(
+            self._model,
+            answers=lambda: given if given is not None else [texts[code] for code in label.tolist()],
+            score=score,
+            scores=scores,
+            failed=error,
+            fields=self._rules,
+        )
 
         version = self._version.finish()
         if (version < 0).any():
@@ -203,6 +238,8 @@ class _Batch:
             slices={name: _sliced(column, keep) for name, column in self._slices.items()},
             unit=None if self._unit is None else keep.of(self._unit.finish()[0]),
             offset=keep.of(offset),
+            content=None if given is None else contents(keep.of_list(given)),
+            signals={name: keep.of(column) for name, column in signals.items()},
         )
 
     def _answered(

@@ -21,8 +21,9 @@ FEEDBACK = np.dtype(
         ("time", "<i8"),  # ms; the feedback's own timestamp
         ("since", "<i8"),  # ms; how far the clock was when it came, for expiry
         ("sequence", "<u8"),  # order of arrival
-        ("number", "<f8"),  # label of a regression
+        ("number", "<f8"),  # label of a regression, value of a signal, hash of a ranking or text
         ("propensity", "<f8"),  # NaN: not given
+        ("content", "<u8"),  # rankings and texts: reference of the label
         ("release", "<i8"),  # deferred: end of the block that must be sealed first
         ("next", "<u4"),  # waiting: next record of the same prediction, as row number + 1
         ("label", "<u2"),  # class code

@@ -14,10 +14,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.metrics import REPORTED
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import CLASSIFICATION, Model
+from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import Deferred, Waiting
 from tidegauge.join.index import HashIndex
-from tidegauge.join.layout import BASE_LEAD, REACH, SAMPLING_SHIFT, SHADOW, Layout, read_time, write_time
+from tidegauge.join.layout import (
+    BASE_LEAD,
+    CONTENT,
+    NUMBER,
+    REACH,
+    SAMPLING_SHIFT,
+    SHADOW,
+    TRUTH,
+    Layout,
+    read_time,
+    write_time,
+)
+from tidegauge.join.measures import measure_of
 from tidegauge.join.rows import NONE, RETRACTED, UNNAMED, Labels, Rows, Vectors
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
@@ -90,10 +103,12 @@ class Arrivals:
     rows: Rows  # without labels
     shadow: NDArray[np.bool_]
     scores: Sequence[dict[str, float] | None] | None = None
+    content: Sequence[bytes | None] | None = None
 
     def take(self, index: NDArray[np.int64]) -> Arrivals:
         scores = None if self.scores is None else [self.scores[number] for number in index]
-        return Arrivals(self.key[index], self.rows.take(index), self.shadow[index], scores)
+        content = None if self.content is None else [self.content[number] for number in index]
+        return Arrivals(self.key[index], self.rows.take(index), self.shadow[index], scores, content)
 
 
 class Join:
@@ -112,6 +127,7 @@ class Join:
         waiting: Waiting,
         deferred: Deferred,
         vectors: VectorFile | None,
+        contents: Contents,
         base: int | None = None,
         exponent: int = 0,
         thinned_at: int = NEVER_SEALED,
@@ -127,15 +143,18 @@ class Join:
         self.exponent = exponent
         self.thinned_at = thinned_at  # ms; when the sample last changed
         self.sequence = sequence
-        self.sealed_until = np.array(sealed_until or [NEVER_SEALED] * len(model.channels), dtype=np.int64)
+        self._slots = model.slots
+        self.sealed_until = np.array(sealed_until or [NEVER_SEALED] * len(self._slots), dtype=np.int64)
         self._classes = classes
         self._block = block
         self._vectors = vectors
+        self.contents = contents
+        self._measure = measure_of(model)
         self._cursor = 0
         # No pending prediction is older than this; of restored ones it is not known yet.
         self._oldest = NEVER_SEALED if table.live else LATEST
         self._oldest_met = LATEST
-        self._due = np.array([channel.maturity + model.grace for channel in model.channels], dtype=np.int64)
+        self._due = np.array([slot.maturity + model.grace for slot in self._slots], dtype=np.int64)
         self._index = HashIndex(lambda numbers: self.table.rows["key"][numbers], expected=table.live)
         for start in range(0, table.high_water, CHUNK):
             numbers = table.live_numbers(start, min(start + CHUNK, table.high_water))
@@ -194,8 +213,8 @@ class Join:
         self._oldest, self._oldest_met = min(self._oldest, earliest), min(self._oldest_met, earliest)
         packed = self._pack(kept)
         self._scatter(numbers, packed)
-        if any(channel.no_feedback is not None for channel in self.model.channels):
-            outcome.changes.append(Change(None, self.view(packed), tuple(range(len(self.model.channels)))))
+        if any(slot.no_feedback is not None for slot in self._slots):
+            outcome.changes.append(Change(None, self.view(packed), tuple(range(len(self._slots)))))
         if len(self.waiting):
             self._apply(self.waiting.take(kept.key), outcome)
         return outcome
@@ -214,11 +233,13 @@ class Join:
             packed["predicted"] = rows.predicted
             if self.layout.task == "binary":
                 packed["score"] = rows.score
+            elif arrivals.content is not None:
+                packed["content"] = self.contents.write(arrivals.content)
             elif arrivals.scores is not None and self._vectors is not None:
                 packed["vector"] = self._vectors.write(arrivals.scores, self._classes)
         for number, code in enumerate(rows.slices):
             packed[f"slice{number}"] = code
-        for number in range(self.layout.channels):
+        for number in range(len(self.layout.forms)):
             packed[f"label{number}"] = NONE
         if self.layout.weighted:
             packed["weight"] = 1.0 if rows.weight is None else rows.weight
@@ -252,6 +273,7 @@ class Join:
         self.sequence += len(feedback)
         outcome = Outcome()
         self._apply(feedback, outcome)
+        self.contents.release()
         return outcome
 
     def release(self) -> Outcome:
@@ -271,7 +293,7 @@ class Join:
                 outside = (lost["key"] & np.uint64(self._mask)) != 0
                 outcome.settle(lost[outside], SAMPLED_OUT)
                 lost = lost[~outside]
-            self.waiting.add(lost)
+            self.waiting.add(self._resting(lost))
             feedback, number = pick(feedback, ~missing), number[~missing]
             if not len(feedback):
                 return
@@ -285,7 +307,7 @@ class Join:
         if late.any():
             held = late & (block_end > self.sealed_until[channel])
             if held.any():
-                self.deferred.add(pick(feedback, held), block_end[held])
+                self.deferred.add(self._resting(pick(feedback, held)), block_end[held])
                 on = ~held
                 feedback, number, rows, time, late = pick(feedback, on), number[on], pick(rows, on), time[on], late[on]
         for step, turn in enumerate(_turns(number)):
@@ -296,9 +318,15 @@ class Join:
                 batch = (feedback, number, rows, time, late)
             self._settle_channels(*batch, outcome)
 
+    def _resting(self, feedback: NDArray[np.void]) -> NDArray[np.void]:
+        """The records with their content where it lasts."""
+        if self._measure is not None:
+            feedback["content"] = self.contents.rest(feedback["content"])
+        return feedback
+
     def _name(self, feedback: NDArray[np.void]) -> None:
         """Gives labels their class that had been none when they were read; by now the prediction has been."""
-        if self.layout.task == "regression":
+        if self.layout.task not in CLASSIFICATION:
             return
         unnamed = np.flatnonzero((feedback["label"] == UNNAMED) & (feedback["retract"] == 0))
         if len(unnamed):
@@ -359,10 +387,13 @@ class Join:
                 return
         before = self.view(rows)
         rows[label] = np.where(retract, RETRACTED, feedback["label"])
-        if self.layout.task == "regression":
+        if self.layout.forms[channel] in (NUMBER, CONTENT):
             rows[f"number{channel}"] = feedback["number"]
+        if self._measure is not None and self.layout.forms[channel] == CONTENT:
+            answers, labels = self.contents.read(rows["content"]), self.contents.read(feedback["content"])
+            rows[f"measures{channel}"] = self._measure(answers, labels)
         write_time(rows, low, high, feedback["time"], self.base)
-        if self.model.channels[channel].kind == "sample":
+        if self._slots[channel].kind == "sample":
             rows[f"propensity{channel}"] = feedback["propensity"]
         self._scatter(number, rows)
         self.table.touch(number)
@@ -380,11 +411,14 @@ class Join:
         withdrawn = was == RETRACTED
         rank = np.sign(retract.astype(np.int64) - withdrawn)
         both = ~retract & ~withdrawn
-        if self.layout.task == "regression":
+        form = self.layout.forms[channel]
+        if form in (NUMBER, CONTENT):
             # Retractions carry no number.
             difference = np.nan_to_num(feedback["number"] - rows[f"number{channel}"])
             content = np.sign(difference).astype(np.int64)
-        elif self.model.channels[channel].kind in REPORTED:
+        elif form == TRUTH:
+            content = np.sign(feedback["label"].astype(np.int64) - was)
+        elif self._slots[channel].kind in REPORTED:
             # Of a report only counts whether it contradicts the answer; what words are classes changes with time.
             answer = rows["predicted"]
             content = (feedback["label"] != answer).astype(np.int64) - (was != answer)
@@ -394,7 +428,7 @@ class Join:
                 len(self._classes)
             )
             content = np.sign(place[np.minimum(feedback["label"], NONE)] - place[was])
-        if self.model.channels[channel].kind == "sample":
+        if self._slots[channel].kind == "sample":
             new, old = np.nan_to_num(feedback["propensity"]), np.nan_to_num(rows[f"propensity{channel}"])
             content = np.where(content == 0, np.sign(new - old).astype(np.int64), content)
         order: NDArray[np.int64] = np.where(both, content, rank)
@@ -415,24 +449,27 @@ class Join:
         regression = self.layout.task == "regression"
         absent = np.full(len(packed), np.nan)
         labels = []
-        for number, channel in enumerate(self.model.channels):
+        for number, (channel, form) in enumerate(zip(self._slots, self.layout.forms, strict=True)):
             code = packed[f"label{number}"].copy()
             present = code < RETRACTED
             answered = present
-            value = packed[f"number{number}"].copy() if regression else absent
+            value = packed[f"number{number}"].copy() if form == NUMBER else absent
             if channel.no_feedback is not None:
                 answered = np.ones(len(packed), dtype=np.bool_)
-                if regression:
+                if form == NUMBER:
                     value[~present] = float(channel.no_feedback)
+                elif form == TRUTH:
+                    code[~present] = int(channel.no_feedback == "true")
                 else:
                     code[~present] = self.implied(channel.no_feedback)
+            measures = packed[f"measures{number}"].astype(np.float64) if form == CONTENT else None
             factor = None
             if channel.kind == "sample":
                 propensity = packed[f"propensity{number}"]
                 known = present & (propensity > 0)
                 factor = np.ones(len(packed))
                 factor[known] = 1.0 / propensity[known]
-            labels.append(Labels(present, answered, code, value, factor))
+            labels.append(Labels(present, answered, code, value, factor, measures))
         weight = count = None
         if self.layout.weighted:
             weight, count = packed["weight"].copy(), packed["count"].astype(np.int64)
@@ -491,7 +528,7 @@ class Join:
         self.exponent += 1
         self.thinned_at = clock
         mask = np.uint64(self._mask)
-        channels = tuple(range(len(self.model.channels)))
+        channels = tuple(range(len(self._slots)))
         for start in range(0, self.table.high_water, CHUNK):
             numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
             packed = self._gather(numbers)

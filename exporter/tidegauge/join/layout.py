@@ -7,11 +7,13 @@ A row holds what its contributions are made of and nothing else; there may be a 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.config.settings import DAY, Model
+from tidegauge.config.settings import DAY, WORDY, Channel, Model
+from tidegauge.join.measures import COUNT
 
 REACH = 1 << 40
 """ms that a packed time can span."""
@@ -21,6 +23,20 @@ SAMPLING_SHIFT = 2
 SHADOW = 1
 
 
+CLASS, TRUTH, NUMBER, CONTENT = "class", "truth", "number", "content"
+
+
+def form_of(model: Model, slot: Channel) -> str:
+    """What is kept of a slot's label: a class code, a truth value (as code 0 or 1), a number, or of rankings and texts
+    what comparing it with the answer gave, and a hash of it as number.
+    """
+    if slot.carries != "label":
+        return TRUTH if slot.carries == "boolean" else NUMBER
+    if model.task in WORDY:
+        return CONTENT
+    return NUMBER if model.task == "regression" else CLASS
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The packed form of one model's rows."""
@@ -28,35 +44,42 @@ class Layout:
     dtype: np.dtype[np.void]
     task: str
     slices: int
-    channels: int
+    forms: tuple[str, ...]  # what each slot keeps: see `form_of`
     weighted: bool
 
     @classmethod
     def of(cls, model: Model, *, weighted: bool) -> Layout:
         """The layout for a model; `weighted` once a record has carried a weight or count other than 1."""
-        fields: list[tuple[str, str]] = [
+        fields: list[Any] = [
             ("key", "<u8"),
             ("time_low", "<u4"),
             ("time_high", "u1"),
             ("version", "u1"),
             ("flags", "u1"),
         ]
-        if model.task == "regression":
-            fields.append(("value", "<f8"))
-        else:
-            fields.append(("predicted", "u1"))
-            fields.append(("score", "<f8") if model.task == "binary" else ("vector", "<u8"))
+        match model.task:
+            case "regression":
+                fields.append(("value", "<f8"))
+            case "binary":
+                fields.extend([("predicted", "u1"), ("score", "<f8")])
+            case "multiclass":
+                fields.extend([("predicted", "u1"), ("vector", "<u8")])
+            case _:
+                fields.extend([("predicted", "u1"), ("content", "<u8")])
+        forms = tuple(form_of(model, slot) for slot in model.slots)
         fields.extend((f"slice{number}", "u1") for number in range(len(model.slices)))
-        for number, channel in enumerate(model.channels):
+        for number, (form, channel) in enumerate(zip(forms, model.slots, strict=True)):
             fields.append((f"label{number}", "u1"))
-            if model.task == "regression":
+            if form in (NUMBER, CONTENT):
                 fields.append((f"number{number}", "<f8"))
+            if form == CONTENT:
+                fields.append((f"measures{number}", "<f8" if model.task == "ranking" else "<f4", (COUNT[model.task],)))
             fields.extend([(f"low{number}", "<u4"), (f"high{number}", "u1")])
             if channel.kind == "sample":
                 fields.append((f"propensity{number}", "<f8"))
         if weighted:
             fields.extend([("weight", "<f8"), ("count", "<u4")])
-        return cls(np.dtype(fields), model.task, len(model.slices), len(model.channels), weighted)
+        return cls(np.dtype(fields), model.task, len(model.slices), forms, weighted)
 
 
 def write_time(

@@ -5,7 +5,8 @@ The join makes them, the tally turns them into counts. Codes index the model's v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class Labels:
     code: NDArray[np.uint8]  # class; meaningful where answered (classification)
     value: NDArray[np.float64]  # number; meaningful where answered (regression)
     factor: NDArray[np.float64] | None = None  # 1 / propensity; None: 1 everywhere
+    measures: NDArray[np.float64] | None = None  # rankings and texts: what comparing with the answer gave, by column
 
     def take(self, index: NDArray[np.int64]) -> Labels:
         return Labels(
@@ -35,6 +37,7 @@ class Labels:
             self.code[index],
             self.value[index],
             None if self.factor is None else self.factor[index],
+            None if self.measures is None else self.measures[index],
         )
 
 
@@ -53,14 +56,15 @@ class Rows:
     time: NDArray[np.int64]  # ms
     version: NDArray[np.uint8]
     slices: tuple[NDArray[np.uint8], ...]  # one code array a slice key
-    predicted: NDArray[np.uint8]  # class answered (classification)
+    predicted: NDArray[np.uint8]  # class answered (classification); 0 where a ranking or text was
     score: NDArray[np.float64]  # binary: probability of the positive class; NaN: none
     value: NDArray[np.float64]  # regression: number answered; NaN: none
-    labels: tuple[Labels, ...]  # one a channel
+    labels: tuple[Labels, ...]  # one a channel, then one a signal that comes as feedback
     weight: NDArray[np.float64] | None = None  # statistical weight, sampling of the join included; None: 1 everywhere
     count: NDArray[np.int64] | None = None  # identical predictions a row stands for; None: 1 everywhere
     rate: NDArray[np.int64] | None = None  # 1 / sampling rate of the join, already within weight; None: 1 everywhere
     vectors: Vectors | None = None  # multiclass probabilities
+    signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones, on arrival only
 
     def __len__(self) -> int:
         return len(self.time)
@@ -81,6 +85,7 @@ class Rows:
             vectors=None
             if self.vectors is None
             else Vectors(self.vectors.given[index], self.vectors.probability[index]),
+            signals={name: column[index] for name, column in self.signals.items()},
         )
 
     def counts(self) -> NDArray[np.int64]:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 OTHER = "other"
 
 
-def word_number(text: str) -> float:
-    """A text's hash as a whole number that a float holds."""
-    return float(xxhash.xxh3_64_intdigest(text.encode()) >> 11)
+def word_number(text: str | bytes | None) -> float:
+    """A text's hash as a whole number that a float holds; 0 of none."""
+    if text is None:
+        return 0.0
+    return float(xxhash.xxh3_64_intdigest(text.encode() if isinstance(text, str) else text) >> 11)
 
 
 class Vocabulary:

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from tidegauge.assess.detectors import DETECTORS
 from tidegauge.assess.detectors.detector import Context, State
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import CLASSIFICATION, WORDY, Channel, Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
+from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
 from tidegauge.join.join import BATCH, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
-from tidegauge.join.layout import Layout
+from tidegauge.join.layout import NUMBER, TRUTH, Layout
 from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
@@ -59,6 +60,11 @@ def negative_class(model: Model) -> str:
     return "0" if model.positive_label == "1" else "negative"
 
 
+def kind_of(slot: Channel) -> str:
+    """What must stay for a slot's saved labels to stay."""
+    return slot.kind if slot.carries == "label" else slot.carries
+
+
 def room_for(model: Model, classes: int) -> int:
     """Classes that the tally must have room for."""
     if model.task == "binary":
@@ -78,7 +84,7 @@ def fresh_parts(model: Model) -> Parts:
         versions=Vocabulary(model.max_versions + 1),
         classes=Vocabulary(max(model.max_classes, len(classes)) + 1, classes),
         slices=[Vocabulary(model.max_slice_values + 1) for _ in model.slices],
-        totals=Totals.empty(len(model.channels), len(RESULTS)),
+        totals=Totals.empty(len(model.slots), len(RESULTS)),
     )
 
 
@@ -111,14 +117,17 @@ class Engine:
             layout,
             Waiting(parts.waiting or Table(f"{name}/waiting", FEEDBACK)),
             Deferred(parts.deferred or Table(f"{name}/deferred", FEEDBACK)),
-            VectorFile(spool) if spool is not None else None,
+            VectorFile(spool) if spool is not None and model.task == "multiclass" else None,
+            Contents(spool),
             **parts.join,
         )
-        self._channels = {channel.name: number for number, channel in enumerate(model.channels)}
+        self._slots = model.slots
+        self._places = {slot.key: number for number, slot in enumerate(self._slots)}
+        self._forms = np.array(layout.forms)
         # A mistake may be reported in any word; a vote on a two-way question is for one of the two answers.
         self._relative = [
             channel.kind == "mistakes" or (channel.kind == "voluntary" and model.task != "binary")
-            for channel in model.channels
+            for channel in self._slots
         ]
 
     # ---------------------------------------------------------------- records
@@ -151,20 +160,24 @@ class Engine:
                 time=columns.time,
                 version=version,
                 slices=tuple(self._slice(number, columns) for number in range(len(self.slices))),
-                predicted=self._classes_of(columns.label.codes, columns.label.values, len(version)),
+                predicted=self._answers(columns),
                 score=columns.score,
                 value=columns.value,
                 labels=self._no_labels(len(version)),
                 weight=columns.weight,
                 count=columns.count,
+                signals=columns.signals,
             ),
             shadow=columns.shadow,
             scores=columns.scores,
+            content=columns.content,
         )
         error, latency = columns.error, columns.latency_ms
         if len(index) < len(keep):
             arrivals, error, latency = arrivals.take(index), error[index], latency[index]
             numbers = numbers[index]
+        if arrivals.content is not None:
+            self._miss(list(arrivals.content), ~error)
         self._make_room()
         rows = arrivals.rows
         self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
@@ -176,7 +189,7 @@ class Engine:
     def accept_feedback(self, columns: FeedbackColumns, clock: int) -> None:
         """Takes in a batch of this model's feedback; the channels are this model's."""
         feedback = self.pack(columns, clock)
-        received = np.bincount(feedback["channel"], minlength=len(self.model.channels))
+        received = np.bincount(feedback["channel"], minlength=len(self._slots))
         self.totals.received += received
         self._make_room()
         self._follow(self.join.offer(feedback))
@@ -193,9 +206,14 @@ class Engine:
         feedback["propensity"] = columns.propensity
         feedback["retract"] = columns.retract
         # The batch may name channels of other models; none of these rows is of theirs.
-        places = np.array([self._channels.get(name, 0) for name in columns.channel.values], dtype=np.uint8)
+        places = np.array([self._places.get(name, 0) for name in columns.channel.values], dtype=np.uint8)
         feedback["channel"] = places[columns.channel.codes]
-        if self.model.task != "regression" and len(columns.label.values):
+        if columns.content is not None and self.model.task in WORDY:
+            feedback["content"] = self.join.contents.hold(columns.content)
+            labels = feedback["channel"] < len(self.model.channels)
+            self._miss(columns.content, labels & ~columns.retract)
+            feedback["number"] = [word_number(content) for content in columns.content]
+        elif self.model.task in CLASSIFICATION and len(columns.label.values):
             relative = np.array(self._relative, dtype=np.bool_)[feedback["channel"]]
             codes = columns.label.codes
             if relative.any():
@@ -207,7 +225,27 @@ class Engine:
             if not relative.all():
                 scored = self._classes_of(np.where(relative, -1, codes), columns.label.values, len(codes))
                 feedback["label"] = np.where(relative, feedback["label"], scored)
+        if len(self._slots) > len(self.model.channels):
+            self._pack_signals(feedback, columns.value)
         return feedback
+
+    def _miss(self, content: list[bytes | None], expected: NDArray[np.bool_]) -> None:
+        """Counts the answers or labels that were too long to be kept."""
+        self.join.contents.dropped += sum(content[row] is None for row in np.flatnonzero(expected).tolist())
+
+    def _pack_signals(self, feedback: NDArray[np.void], value: NDArray[np.float64]) -> None:
+        form = self._forms[feedback["channel"]]
+        signal = feedback["channel"] >= len(self.model.channels)
+        feedback["number"] = np.where(signal, value, feedback["number"])
+        truth = np.flatnonzero(form == TRUTH)
+        feedback["label"][truth] = np.nan_to_num(value[truth]).astype(np.uint16)
+        feedback["label"][signal & (form == NUMBER)] = 0
+
+    def _answers(self, columns: PredictionColumns) -> NDArray[np.uint8]:
+        """Class codes of the answers; where answers are no classes, 0 for an answer and NONE for none."""
+        if self.model.task in WORDY:
+            return np.where(columns.error, NONE, 0).astype(np.uint8)
+        return self._classes_of(columns.label.codes, columns.label.values, len(columns.time))
 
     def _known_class(self, text: str) -> int:
         """On channels of reports a label may be any word; one that names no class contradicts them all."""
@@ -234,7 +272,7 @@ class Engine:
         nobody = np.zeros(rows, dtype=np.bool_)
         code = np.zeros(rows, dtype=np.uint8)
         value = np.zeros(rows)
-        return tuple(Labels(nobody, nobody, code, value) for _ in self.model.channels)
+        return tuple(Labels(nobody, nobody, code, value) for _ in self._slots)
 
     def _make_room(self) -> None:
         """More classes than the tally has room for: lays it out anew."""
@@ -285,7 +323,7 @@ class Engine:
         `read_until` is the time up to which every source has been read.
         """
         block = self.tally.ladder.block
-        for number, channel in enumerate(self.model.channels):
+        for number, channel in enumerate(self._slots):
             known = min(clock, read_until) - channel.maturity - self.model.grace
             until = known // block * block
             if until <= self.join.sealed_until[number]:
@@ -314,7 +352,7 @@ class Engine:
 
     def recount(self) -> None:
         """Counts the labels of all pending predictions into a tally that has none of them yet."""
-        channels = tuple(range(len(self.model.channels)))
+        channels = tuple(range(len(self._slots)))
         for rows in self.join.every_row():
             self.tally.add(self._counted(rows, channels), 1, channels)
 
@@ -329,9 +367,11 @@ class Engine:
         return {
             "task": self.model.task,
             "slices": list(self.model.slices),
-            "channels": [channel.name for channel in self.model.channels],
-            "kinds": [[channel.name, channel.kind] for channel in self.model.channels],
-            "silence": [channel.no_feedback for channel in self.model.channels],
+            "channels": [slot.key for slot in self._slots],
+            "kinds": [[slot.key, kind_of(slot)] for slot in self._slots],
+            "silence": [slot.no_feedback for slot in self._slots],
+            "k": self.model.k,
+            "normalize": list(self.model.normalize),
             "versions": self.versions.texts,
             "classes": self.classes.texts,
             "slice_values": [vocabulary.texts for vocabulary in self.slices],

@@ -14,15 +14,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from tidegauge.config.settings import HOUR, Model, Settings, Source
+from tidegauge.config.settings import HOUR, WORDY, Model, Settings, Source
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns, Rejection
 from tidegauge.decode.feedback import FeedbackDecoder
 from tidegauge.decode.predictions import PredictionDecoder
-from tidegauge.join.feedback import FEEDBACK
+from tidegauge.join.contents import Contents
 from tidegauge.pipeline.clock import TOLERANCE, LogClock, wall_now
 from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
-from tidegauge.pipeline.restore import restore
+from tidegauge.pipeline.restore import feedback_table, restore
 from tidegauge.pipeline.unrouted import TABLE, Unrouted, select
 from tidegauge.sources.block import Block
 from tidegauge.sources.files import FileSource
@@ -131,7 +131,7 @@ class Pipeline:
         for model in settings.models:
             if model.name not in self.engines:
                 self.engines[model.name] = Engine(model, fresh_parts(model), self._spool(model, None))
-        self.unrouted = Unrouted(store.restore_table(TABLE, FEEDBACK) if restored else None, saved.get("unrouted"))
+        self.unrouted = self._unrouted(restored is not None, saved)
         positions = saved.get("positions", {})
         self.readers = [self._reader(source, positions, saved.get("lowest", {})) for source in settings.sources]
         known = {_identity(source) for source in settings.sources}
@@ -159,11 +159,22 @@ class Pipeline:
         return None if default is None else replace(default, name=name)
 
     def _spool(self, model: Model, positions: dict[str, Any] | None) -> Spool | None:
-        if model.task != "multiclass":
+        if model.task != "multiclass" and model.task not in WORDY:
             return None
         spool = Spool(self.settings.state / "spool", _file_name(model.name), positions)
         self.spools[model.name] = spool
         return spool
+
+    def _unrouted(self, restored: bool, saved: Mapping[str, Any]) -> Unrouted:
+        contents = None
+        everyone = (*self.settings.models, *([self.settings.default_model] if self.settings.default_model else []))
+        if len(everyone) > 1 and any(model.task in WORDY for model in everyone):
+            # No model has an empty name.
+            spool = Spool(self.settings.state / "spool", "=unrouted", saved.get("spools", {}).get(""))
+            self.spools[""] = spool
+            contents = Contents(spool)
+        table = feedback_table(TABLE, self.store) if restored else None
+        return Unrouted(table, saved.get("unrouted"), contents)
 
     # ---------------------------------------------------------------- time
 
@@ -263,7 +274,7 @@ class Pipeline:
         engine.accept_predictions(batch, clock, wall if self.settings.clock == "log" else clock)
         self.records.update(engine.records)
         engine.records.clear()
-        claimed = self.unrouted.claim(batch.model, [c.name for c in engine.model.channels], batch.key[batch.key != 0])
+        claimed = self.unrouted.claim(batch.model, [slot.key for slot in engine.model.slots], batch.key[batch.key != 0])
         if claimed is not None:
             engine.accept_feedback(claimed, clock)
 
@@ -277,7 +288,6 @@ class Pipeline:
 
     def _feedback(self, batch: FeedbackColumns, clock: int) -> None:
         self.records["feedback", "accepted"] += len(batch.key)
-        self.records["feedback", "signal"] += batch.signals
         if batch.model is not None:
             engine = self._engine(batch.model)
             if engine is None:
@@ -288,7 +298,7 @@ class Pipeline:
             return
         rest = np.arange(len(batch.key))
         for name, engine in self.engines.items():
-            channels = {channel.name for channel in engine.model.channels}
+            channels = {slot.key for slot in engine.model.slots}
             able = np.array([text in channels for text in batch.channel.values], dtype=np.bool_)
             known = engine.join.knows(batch.key[rest]) & able[batch.channel.codes[rest]]
             if known.any():
@@ -334,13 +344,13 @@ class Pipeline:
             return
         for engine in self.engines.values():
             engine.advance(clock, read_until)
-        horizon = max((engine.model.horizon for engine in self.engines.values()), default=HOUR)
-        gone = self.unrouted.expire(min(clock, read_until) - horizon)
+        longest = max((engine.model.horizon for engine in self.engines.values()), default=HOUR)
+        gone = self.unrouted.expire(min(clock, read_until) - longest)
         if gone:
             self.lost_feedback["", "orphaned"] += gone
         rolled: dict[str, int] = self.extra.setdefault("rolled", {})
         for name, spool in self.spools.items():
-            horizon = self.engines[name].model.horizon
+            horizon = self.engines[name].model.horizon if name else longest
             if clock - rolled.setdefault(name, clock) >= horizon // SPOOL_FILES:
                 spool.roll(clock + TOLERANCE)
                 rolled[name] = clock

@@ -17,11 +17,13 @@ from tidegauge import __version__
 from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
 from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
 from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.proxies import Proxy, assess_signals
 from tidegauge.assess.quality import metrics_for
 from tidegauge.config.durations import format_duration
 from tidegauge.join.join import RESULTS
 from tidegauge.join.vocabulary import OTHER
 from tidegauge.pipeline.engine import Engine
+from tidegauge.pipeline.proxies import proxy_samples
 from tidegauge.publish import catalogue
 from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
 from tidegauge.tally.totals import DELAY_BOUNDS, LATENCY_BOUNDS, NEVER, ROLES, VERSIONS
@@ -85,6 +87,7 @@ class ModelView:
 
     samples: list[AnySamples]
     assessments: list[Assessment]
+    proxies: list[Proxy]
     versions: dict[int, str]  # those shown, by code
 
 
@@ -111,6 +114,7 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
     texts = tuple(engine.classes.texts)
     series = np.array([engine.tally.series.number(code) for code in versions], dtype=np.int64)
     assessments = list(assess(model, engine.tally, texts, engine.room, clock, series))
+    proxies = list(assess_signals(model, engine.tally, clock, series))
     top, quality, detail, slices, states = Columns(), Columns(), Columns(), Columns(), Columns()
     histograms = _totals(engine, versions, top)
     _traffic(engine, versions, series, clock, top)
@@ -141,11 +145,12 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
         *top.samples(),
         *histograms,
         *quality.samples(),
+        *proxy_samples(engine, proxies, versions),
         *detail.samples(),
         *slices.samples(),
         *states.samples(),
     ]
-    return ModelView(parts, assessments, versions)
+    return ModelView(parts, assessments, proxies, versions)
 
 
 def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> list[AnySamples]:
@@ -167,13 +172,13 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
             latency_rows.append(row)
             latency_counts.append(totals.latency[code, number])
             latency_sums.append(totals.latency_sum[code, number] / 1e6)
-        for number, channel in enumerate(model.channels):
+        for number, channel in enumerate(model.slots):
             for result, count in zip(RESULTS, totals.feedback[code, number].tolist(), strict=True):
                 columns.add(catalogue.MODEL_FEEDBACK_TOTAL, (model.name, version, channel.name, result), count)
             delay_rows.append((model.name, version, channel.name))
             delay_counts.append(totals.delay[code, number])
             delay_sums.append(totals.delay_sum[code, number] / 1000)
-    for number, channel in enumerate(model.channels):
+    for number, channel in enumerate(model.slots):
         received = int(totals.received[number])
         columns.add(catalogue.MODEL_FEEDBACK_RECEIVED_TOTAL, (model.name, channel.name), received)
         for result in ("orphaned", "sampled_out"):
@@ -358,6 +363,7 @@ class SelfView:
     series: Mapping[str, int]
     dropped: Mapping[str, int]
     probabilities: Mapping[str, int]
+    contents: Mapping[str, int]
     refreshed: int  # ms, wall
     refresh_seconds: float
     saved: int  # ms, wall; 0: never
@@ -402,6 +408,7 @@ def self_samples(state: SelfView) -> list[AnySamples]:
         (catalogue.TIDEGAUGE_SERIES, state.series),
         (catalogue.TIDEGAUGE_SERIES_DROPPED_TOTAL, state.dropped),
         (catalogue.TIDEGAUGE_PROBABILITIES_DROPPED_TOTAL, state.probabilities),
+        (catalogue.TIDEGAUGE_CONTENTS_DROPPED_TOTAL, state.contents),
     ):
         for model, value in by_model.items():
             columns.add(family, (model,), value)

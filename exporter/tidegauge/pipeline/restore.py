@@ -20,11 +20,10 @@ from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import Vocabulary
-from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, negative_class, room_for
+from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, kind_of, negative_class, room_for
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
 from tidegauge.state.table import Table
-from tidegauge.tally.families import traffic
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import Ladder, Window
 from tidegauge.tally.tally import Series, Tally
@@ -47,13 +46,16 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
             parts.slices[new] = _vocabulary(parts.slices[new].limit, saved["slice_values"][old], of_slices[old])
         else:
             notes.append(f"slice {saved['slices'][old]}")
-    channel_names = tuple(channel.name for channel in model.channels)
+    channel_names = tuple(slot.key for slot in model.slots)
     kinds = dict(saved["kinds"])
     channel_places = []
     for name in saved["channels"]:
         place = _place(channel_names, name)
-        if place >= 0 and kinds[name] != model.channels[place].kind:
+        if place >= 0 and kinds[name] != kind_of(model.slots[place]):
             notes.append(f"labels of channel {name}: its kind has changed")
+            place = -1
+        elif place >= 0 and place < len(model.channels) and _measured_anew(model, saved):
+            notes.append(f"labels of channel {name}: they are compared with answers in another way now")
             place = -1
         elif place < 0:
             notes.append(f"channel {name}")
@@ -63,7 +65,7 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     parts.weighted = saved["weighted"]
     join = dict(saved["join"])
     block = empty_tally(model, room_for(model, len(parts.classes))).ladder.block
-    sealed = [NEVER_SEALED] * len(model.channels)
+    sealed = [NEVER_SEALED] * len(model.slots)
     for old, place in enumerate(channel_places):
         if place >= 0 and join["sealed_until"][old] != NEVER_SEALED:
             sealed[place] = -(-join["sealed_until"][old] // block) * block  # upwards: no block is sealed twice
@@ -76,7 +78,7 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     shape = saved["tally"]
     room = room_for(model, len(parts.classes))
     fresh = empty_tally(model, room)
-    if _same_shape(shape, saved, model, fresh, room):
+    if -1 not in channel_places and _same_shape(shape, saved, model, fresh, room):
         tables = {}
         for table in fresh.tables():
             stored = store.restore_table(table.name, table.dtype)
@@ -87,7 +89,8 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         return Engine(model, parts, spool), notes
     before = _old_tally(model.name, shape, saved, store)
     renumber = _renumbering(before.series, fresh.series, slice_places)
-    notes += fresh.take_over(before, shape["room"], room, only=frozenset([traffic.NAME]), renumber=renumber)
+    on_arrival = frozenset(family.name for family in fresh.families if not family.channels)
+    notes += fresh.take_over(before, shape["room"], room, only=on_arrival, renumber=renumber)
     parts.tally = fresh
     engine = Engine(model, parts, spool)
     engine.recount()
@@ -95,6 +98,13 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         "windows older than the predictions still held, and the lifetime window of labelled ones: they start anew"
     )
     return engine, notes
+
+
+def _measured_anew(model: Model, saved: Mapping[str, Any]) -> bool:
+    """Whether what comparing answers and labels gave would be something else now; the labels are gone."""
+    if model.task == "ranking":
+        return bool(saved["k"] != model.k)
+    return model.task == "text" and saved["normalize"] != list(model.normalize)
 
 
 def _vocabulary(limit: int, texts: list[str], folded: int) -> Vocabulary:
@@ -116,7 +126,7 @@ def _same_shape(shape: Mapping[str, Any], saved: Mapping[str, Any], model: Model
         and shape["room"] == room
         and shape["slice_room"] == fresh.series.room
         and saved["slices"] == list(model.slices)
-        and saved["silence"] == [channel.no_feedback for channel in model.channels]
+        and saved["silence"] == [slot.no_feedback for slot in model.slots]
     )
 
 
@@ -124,7 +134,7 @@ def _pending(
     model: Model, layout: Layout, store: Store, slice_places: list[int], channel_places: list[int]
 ) -> Table | None:
     name = f"{model.name}/pending"
-    unchanged = slice_places == list(range(len(model.slices))) and channel_places == list(range(len(model.channels)))
+    unchanged = slice_places == list(range(len(model.slices))) and channel_places == list(range(len(model.slots)))
     if unchanged:
         with suppress(TableChanged):  # the common way, without a copy
             return store.restore_table(name, layout.dtype, model.max_pending + BATCH)
@@ -135,7 +145,7 @@ def _pending(
     table = Table(name, layout.dtype, capacity=max(model.max_pending + BATCH, len(numbers)))
     fresh = table.allocate(len(numbers))
     rows = np.zeros(len(numbers), dtype=layout.dtype)
-    for number in range(layout.channels):
+    for number in range(len(layout.forms)):
         rows[f"label{number}"] = NONE
     for number in range(layout.slices):
         rows[f"slice{number}"] = NONE
@@ -144,7 +154,12 @@ def _pending(
     names.update({f"slice{old}": f"slice{new}" for old, new in enumerate(slice_places) if new >= 0})
     for old, new in enumerate(channel_places):
         if new >= 0:
-            names.update({f"{part}{old}": f"{part}{new}" for part in ("label", "number", "low", "high", "propensity")})
+            names.update(
+                {
+                    f"{part}{old}": f"{part}{new}"
+                    for part in ("label", "number", "measures", "low", "high", "propensity")
+                }
+            )
     for was, now in names.items():
         if was in (raw.dtype.names or ()) and now in (layout.dtype.names or ()):
             rows[now] = raw.rows[was][numbers]
@@ -153,7 +168,7 @@ def _pending(
 
 
 def _feedback(name: str, store: Store, channel_places: list[int]) -> Table | None:
-    table = store.restore_table(name, FEEDBACK)
+    table = feedback_table(name, store)
     if table is None:
         return None
     numbers = table.live_numbers()
@@ -163,6 +178,22 @@ def _feedback(name: str, store: Store, channel_places: list[int]) -> Table | Non
         table.rows["channel"][numbers] = np.maximum(place, 0)
         table.touch(numbers)
         table.free(numbers[place < 0])
+    return table
+
+
+def feedback_table(name: str, store: Store) -> Table | None:
+    """A saved table of feedback, also one with fewer fields; None if there is none."""
+    with suppress(TableChanged):
+        return store.restore_table(name, FEEDBACK)
+    raw = store.restore_raw(name)
+    if raw is None:
+        return None
+    numbers = raw.live_numbers()
+    rows = np.zeros(len(numbers), dtype=FEEDBACK)
+    for field in set(raw.dtype.names or ()) & set(FEEDBACK.names or ()):
+        rows[field] = raw.rows[field][numbers]
+    table = Table(name, FEEDBACK)
+    table.rows[table.allocate(len(numbers))] = rows
     return table
 
 

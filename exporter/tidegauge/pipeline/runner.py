@@ -20,8 +20,9 @@ from prometheus_client import ProcessCollector
 
 from tidegauge import __version__
 from tidegauge.config.load import ConfigurationError, load
-from tidegauge.config.settings import Settings
+from tidegauge.config.settings import WORDY, Settings
 from tidegauge.pipeline.clock import wall_now
+from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.memory import give_memory_back, keep_freed_memory
 from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
 from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
@@ -178,9 +179,9 @@ class Runner:
             counts = pipeline.extra.setdefault("series_dropped", {})
             counts[name] = counts.get(name, 0) + dropped
             series[name] = sum(part.series for part in kept)
-            if engine.join.vectors is not None:
-                lost = pipeline.extra.setdefault("probabilities_dropped", {})
-                lost[name] = lost.get(name, 0) + engine.join.vectors.take_dropped()
+            for kind, lost in _dropped(engine).items():
+                known = pipeline.extra.setdefault(kind, {})
+                known[name] = known.get(name, 0) + lost
             views.append(replace(one, samples=kept))
             samples += kept
         samples += lost_samples(pipeline.lost_feedback)
@@ -253,11 +254,8 @@ class Runner:
             sampling={name: 2.0**-engine.join.exponent for name, engine in engines.items()},
             folded=folded,
             series=series,
-            probabilities={
-                name: pipeline.extra.get("probabilities_dropped", {}).get(name, 0)
-                for name, engine in engines.items()
-                if engine.join.vectors is not None
-            },
+            probabilities=pipeline.extra.get("probabilities_dropped", {}),
+            contents=pipeline.extra.get("contents_dropped", {}),
             dropped={name: pipeline.extra.get("series_dropped", {}).get(name, 0) for name in engines},
             refreshed=refreshed,
             refresh_seconds=seconds,
@@ -343,3 +341,10 @@ def _open(settings: Settings) -> tuple[Store, Pipeline]:
     for note in pipeline.notes:
         log.warning("state", extra={"note": note})
     return store, pipeline
+
+
+def _dropped(engine: Engine) -> dict[str, int]:
+    """What has found no room since the last refresh, by what it is counted as."""
+    if engine.join.vectors is not None:
+        return {"probabilities_dropped": engine.join.vectors.take_dropped()}
+    return {"contents_dropped": engine.join.contents.take_dropped()} if engine.model.task in WORDY else {}

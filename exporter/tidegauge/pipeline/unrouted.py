@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.decode.columns import Categorical, FeedbackColumns
+from tidegauge.decode.columns import Categorical, Content, FeedbackColumns
+from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Waiting
 from tidegauge.join.vocabulary import Vocabulary
 from tidegauge.state.table import Table
@@ -25,8 +26,12 @@ NO_LABEL = 65_535
 class Unrouted:
     """The waiting room between the models."""
 
-    def __init__(self, table: Table | None = None, saved: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, table: Table | None = None, saved: dict[str, Any] | None = None, contents: Contents | None = None
+    ) -> None:
+        """`contents` keeps labels that are texts or lists; without it they do not wait here."""
         saved = saved or {"labels": [], "channels": [], "sequence": 0, "exponent": 0}
+        self.contents = contents
         self.waiting = Waiting(table or Table(TABLE, FEEDBACK))
         self.labels = Vocabulary(NO_LABEL - 1, saved["labels"])
         self.channels = Vocabulary(250, saved["channels"])
@@ -51,6 +56,8 @@ class Unrouted:
         self.sequence += len(records)
         records["label"] = self._coded(self.labels, columns.label)
         records["channel"] = self._coded(self.channels, columns.channel)
+        if self.contents is not None and columns.content is not None:
+            records["content"] = self.contents.write(columns.content)
         shut_out = 0
         if self.exponent:
             inside = (records["key"] & np.uint64((1 << self.exponent) - 1)) == 0
@@ -91,8 +98,11 @@ class Unrouted:
             retract=taken["retract"] != 0,
             propensity=taken["propensity"].copy(),
             offset=np.zeros(len(taken), dtype=np.int64),
-            signals=0,
+            content=self._contents(taken),
         )
+
+    def _contents(self, taken: NDArray[np.void]) -> list[Content] | None:
+        return None if self.contents is None else self.contents.read(taken["content"])
 
     def expire(self, before: int) -> int:
         """Gives up records that waited since before this time (ms); returns how many."""
@@ -111,5 +121,5 @@ def select(columns: FeedbackColumns, model: str | None, index: NDArray[np.int64]
         retract=columns.retract[index],
         propensity=columns.propensity[index],
         offset=columns.offset[index],
-        signals=0,
+        content=None if columns.content is None else [columns.content[place] for place in index.tolist()],
     )

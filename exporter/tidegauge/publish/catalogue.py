@@ -15,6 +15,8 @@ _WINDOW = (*_CHANNEL, "window")
 _QUALITY = (*_CHANNEL, "metric", "window")
 _CLASS = (*_CHANNEL, "class", "metric", "window")
 _SLICE = (*_CHANNEL, "slice_key", "slice_value", "metric", "window")
+_PROXY = (*_VERSION, "signal", "window")
+_SLICE_PROXY = (*_VERSION, "slice_key", "slice_value", "signal", "window")
 _CALIBRATION = (*_WINDOW, "bin")
 
 _PER_REPLICA = "Per replica: do not average or add over exporters"
@@ -238,6 +240,54 @@ MODEL_SLICE_QUALITY_STATE = _gauge(
     "model_slice_quality_state", "As model_quality_state, of one slice.", *_SLICE, "state"
 )
 
+# --- proxies ----------------------------------------------------------------------------------------------------------
+
+MODEL_PROXY_SCORE = _gauge(
+    "model_proxy_score",
+    "Rate or mean of a signal that tells of quality without being a label, over the window; of signals that come as "
+    f"feedback, over mature predictions. {_PER_REPLICA}.",
+    *_PROXY,
+)
+MODEL_PROXY_SCORE_LOWER = _gauge(
+    "model_proxy_score_lower",
+    f"Lower end of the pointwise 95 % interval of model_proxy_score. {_PER_REPLICA}.",
+    *_PROXY,
+)
+MODEL_PROXY_SCORE_UPPER = _gauge(
+    "model_proxy_score_upper",
+    f"Upper end of the pointwise 95 % interval of model_proxy_score. {_PER_REPLICA}.",
+    *_PROXY,
+)
+MODEL_PROXY_NUMERATOR = _gauge(
+    "model_proxy_numerator",
+    f"Sum of the signal's values, true being 1: model_proxy_score times model_proxy_denominator. {_SUMMABLE}.",
+    *_PROXY,
+)
+MODEL_PROXY_DENOMINATOR = _gauge(
+    "model_proxy_denominator", f"Weighted predictions in the window that have the signal. {_SUMMABLE}.", *_PROXY
+)
+MODEL_PROXY_SAMPLES = _gauge(
+    "model_proxy_samples", f"Effective number of predictions that model_proxy_score rests on. {_PER_REPLICA}.", *_PROXY
+)
+MODEL_SLICE_PROXY_SCORE = _gauge(
+    "model_slice_proxy_score", f"As model_proxy_score, of one slice. {_PER_REPLICA}.", *_SLICE_PROXY
+)
+MODEL_SLICE_PROXY_SCORE_LOWER = _gauge(
+    "model_slice_proxy_score_lower", f"As model_proxy_score_lower, of one slice. {_PER_REPLICA}.", *_SLICE_PROXY
+)
+MODEL_SLICE_PROXY_SCORE_UPPER = _gauge(
+    "model_slice_proxy_score_upper", f"As model_proxy_score_upper, of one slice. {_PER_REPLICA}.", *_SLICE_PROXY
+)
+MODEL_SLICE_PROXY_NUMERATOR = _gauge(
+    "model_slice_proxy_numerator", f"As model_proxy_numerator, of one slice. {_SUMMABLE}.", *_SLICE_PROXY
+)
+MODEL_SLICE_PROXY_DENOMINATOR = _gauge(
+    "model_slice_proxy_denominator", f"As model_proxy_denominator, of one slice. {_SUMMABLE}.", *_SLICE_PROXY
+)
+MODEL_SLICE_PROXY_SAMPLES = _gauge(
+    "model_slice_proxy_samples", f"As model_proxy_samples, of one slice. {_PER_REPLICA}.", *_SLICE_PROXY
+)
+
 # --- the sums behind the scores ---------------------------------------------------------------------------------------
 
 MODEL_WINDOW_CONFUSION = _gauge(
@@ -315,6 +365,12 @@ TIDEGAUGE_PROBABILITIES_DROPPED_TOTAL = _counter(
     "tidegauge_probabilities_dropped_total",
     "Multiclass predictions whose class probabilities found no room on disk to wait for feedback: they are scored by "
     "their answer, and are missing from log_loss, brier, calibration and areas.",
+    "model",
+)
+TIDEGAUGE_CONTENTS_DROPPED_TOTAL = _counter(
+    "tidegauge_contents_dropped_total",
+    "Rankings, texts and their labels that were too long to be kept, or found no room on disk, until they met: they "
+    "are in no score.",
     "model",
 )
 TIDEGAUGE_CARDINALITY_FOLDED_TOTAL = _counter(

@@ -26,6 +26,7 @@ class Explanation:
 
 
 _NO_TRAFFIC = "the version has had no traffic for version_expiry"
+_NO_SIGNAL = "no prediction of the window has the signal"
 _RULES: tuple[tuple[str, Explanation], ...] = (
     (r"model_info", Explanation(SAME)),
     (r"model_version_info", Explanation(SAME, _NO_TRAFFIC)),
@@ -48,6 +49,8 @@ _RULES: tuple[tuple[str, Explanation], ...] = (
         Explanation(NEVER, "the best constant answer says nothing of this metric, or no reference is configured"),
     ),
     (r"model_(\w+_)?state", Explanation(NEVER, _NO_TRAFFIC)),
+    (r"model_(slice_)?proxy_(numerator|denominator)", Explanation(SUM, _NO_SIGNAL)),
+    (r"model_(slice_)?proxy_\w+", Explanation(NEVER, _NO_SIGNAL)),
     (r"model_\w+_(lower|upper)", Explanation(NEVER, "there is no score, or too few samples for an interval")),
     (r"model_\w+_(numerator|denominator)", Explanation(SUM, "the metric is no ratio of two sums, or has no value")),
     (r"model_\w+_samples", Explanation(NEVER, "")),
@@ -75,6 +78,7 @@ LABELS: Mapping[str, str] = {
     "channel": "Feedback channel, as configured.",
     "window": "Width of the window in its one spelling (`1h`, `24h`, `7d`), or `lifetime`.",
     "metric": "What is measured: see [metrics](#the-metric-label).",
+    "signal": "Name of the signal, as configured.",
     "state": "See [states](#states).",
     "result": "Of feedback: see [results](#what-becomes-of-feedback); of records: see"
     " [records](#what-becomes-of-records); of outcomes: `correct` or `incorrect`.",
@@ -99,7 +103,6 @@ LABELS: Mapping[str, str] = {
 
 RECORD_RESULTS: Mapping[str, str] = {
     "accepted": "Used.",
-    "signal": "Feedback with a `signal` instead of a label.",
     "duplicate": "A prediction whose id was seen before; the first one holds.",
     "future": "A prediction more than 5 minutes ahead of the clock.",
     "late": "A prediction older than the oldest pane.",

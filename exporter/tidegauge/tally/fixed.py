@@ -69,5 +69,8 @@ UNIT = FixedPoint(lowest=-44, limbs=2)
 WIDE = FixedPoint(lowest=-128, limbs=9)
 """Errors of regressions and their powers: up to 2**158 a row, to 3e-39."""
 
+WHOLE = FixedPoint(lowest=0, limbs=2)
+"""Whole numbers: up to 2**62 a row."""
+
 PROBABILITY_BITS = 30
 """Sums of probabilities that are kept per score bin are single integers in units of 2**-30."""

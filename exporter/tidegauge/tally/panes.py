@@ -77,7 +77,7 @@ def ladder_of(model: Model) -> Ladder:
     sixth of its window. Widths come from one chain in which each divides the next, so a shorter window never has the
     wider pane.
     """
-    maturity = max(channel.maturity for channel in model.channels)
+    maturity = max(slot.maturity for slot in model.slots)
     widths_wanted = [_pane(width, maturity) for width in sorted(model.windows)]
     for number in range(len(widths_wanted) - 2, -1, -1):
         widths_wanted[number] = min(widths_wanted[number], widths_wanted[number + 1])

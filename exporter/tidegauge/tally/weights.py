@@ -18,22 +18,21 @@ WEIGHT = FixedPoint(lowest=-44, limbs=3)
 
 
 def heavy(
-    rows: Rows, channel: int, among: NDArray[np.int64]
+    weight: NDArray[np.float64], counts: NDArray[np.int64], among: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Positions in `among` of rows whose weight is not 1, with their count * (w - 1) and count * (w**2 - 1)."""
-    weight = rows.weights(channel)
-    if weight is None:
-        nothing = np.zeros(0)
-        return np.zeros(0, dtype=np.int64), nothing, nothing
     some = np.flatnonzero(weight[among] != 1.0)
     w = weight[among[some]]
-    count = rows.counts()[among[some]].astype(np.float64)
+    count = counts[among[some]].astype(np.float64)
     return some, count * (w - 1.0), count * (w * w - 1.0)
 
 
 def excess(rows: Rows, channel: int, among: NDArray[np.int64], column: NDArray[np.int64]) -> list[Contribution]:
     """Adds the excess of w, then of w**2, from `column` on (WEIGHT.limbs columns each)."""
-    some, over, over2 = heavy(rows, channel, among)
+    weight = rows.weights(channel)
+    if weight is None:
+        return []
+    some, over, over2 = heavy(weight, rows.counts(), among)
     if not len(some):
         return []
     where = column[some]

@@ -9,7 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from tidegauge.assess.counts import ClassificationCounts, Estimates, FeedbackCounts, Floats, RegressionCounts
+from tidegauge.assess.counts import (
+    ClassificationCounts,
+    Estimates,
+    FeedbackCounts,
+    Floats,
+    RankingCounts,
+    RegressionCounts,
+    TextCounts,
+)
 from tidegauge.assess.quality import (
     accuracy,
     balanced_accuracy,
@@ -18,18 +26,20 @@ from tidegauge.assess.quality import (
     pr_auc,
     probability,
     r2,
+    ranking,
     rates,
     regression,
     reports,
     roc_auc,
+    text,
 )
 from tidegauge.assess.quality.metric import Metric
 
-Counts = ClassificationCounts | RegressionCounts | FeedbackCounts
+Counts = ClassificationCounts | RegressionCounts | RankingCounts | TextCounts | FeedbackCounts
 
 _CLASSES: Final = ("binary", "multiclass")
 _NUMBERS: Final = ("regression",)
-_ANY: Final = _CLASSES + _NUMBERS
+_ANY: Final = (*_CLASSES, *_NUMBERS, "ranking", "text")
 _REPORTS: Final = ("mistakes", "voluntary")
 
 METRICS: Final[tuple[Metric, ...]] = (
@@ -50,6 +60,11 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("mape", _NUMBERS, regression.mape),
     Metric("r2", _NUMBERS, r2.r2, r2.constant),
     Metric("mean_error", _NUMBERS, regression.mean_error),
+    Metric("ndcg", ("ranking",), ranking.ndcg),
+    Metric("mrr", ("ranking",), ranking.mrr),
+    Metric("hit_rate", ("ranking",), ranking.hit_rate),
+    Metric("word_error_rate", ("text",), text.word_error_rate),
+    Metric("character_error_rate", ("text",), text.character_error_rate),
     Metric("reported_error_rate", _ANY, reports.reported_error_rate, kinds=_REPORTS),
     Metric("response_rate", _ANY, reports.response_rate, kinds=_REPORTS),
 )
@@ -79,5 +94,9 @@ def _series(counts: Counts) -> int:
             return len(counts.w)
         case RegressionCounts():
             return len(counts.error.w)
+        case RankingCounts():
+            return len(counts.ndcg.w)
+        case TextCounts():
+            return len(counts.words.w)
         case FeedbackCounts():
             return len(counts.predictions)

@@ -16,11 +16,11 @@ from tidegauge.assess.counts import ClassificationCounts, Estimates, Floats
 class Metric:
     """One measure of quality.
 
-    value takes the counts of the task (ClassificationCounts for binary and multiclass, RegressionCounts;
-    FeedbackCounts for channels of the kinds mistakes and voluntary) and gives Estimates of shape (S,). per_class gives
-    shape (S, K). constant gives the score, shape (S,), that the best constant answer would have had on the same rows,
-    NaN where that is unknown; None where it says nothing (the best constant is perfect, or cannot be told from the
-    sums).
+    value takes the counts of the task (ClassificationCounts for binary and multiclass, RegressionCounts, RankingCounts,
+    TextCounts; FeedbackCounts for channels of the kinds mistakes and voluntary) and gives Estimates of shape (S,).
+    per_class gives shape (S, K). constant gives the score, shape (S,), that the best constant answer would have had on
+    the same rows, NaN where that is unknown; None where it says nothing (the best constant is perfect, or cannot be
+    told from the sums).
     """
 
     name: str

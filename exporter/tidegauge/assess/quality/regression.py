@@ -6,17 +6,16 @@ import numpy as np
 
 from tidegauge.assess.counts import Estimates, Floats, RegressionCounts
 from tidegauge.assess.estimates import estimate
-from tidegauge.assess.intervals import mean, mean_interval, mean_variance, student
+from tidegauge.assess.intervals import mean, mean_variance, student
 from tidegauge.assess.numeric import kish, ratio
+from tidegauge.assess.quality.means import mean_value
 from tidegauge.assess.quality.probability import mean_loss
 from tidegauge.assess.quality.r2 import label_variance
 
 
 def mean_error(counts: RegressionCounts) -> Estimates:
     """Mean of the error, in the label's units; above 0 the model says too much. Student's t interval."""
-    moments = counts.error
-    lower, upper = mean_interval(moments)
-    return estimate(mean(moments), lower, upper, kish(moments.w, moments.w2), moments.wl, moments.w)
+    return mean_value(counts.error)
 
 
 def mae(counts: RegressionCounts) -> Estimates:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tidegauge.tally.families import classes, confusion, feedback, losses, regression, scores, traffic
+from tidegauge.tally.families import (
+    classes,
+    confusion,
+    feedback,
+    losses,
+    ranking,
+    regression,
+    scores,
+    signals,
+    text,
+    traffic,
+)
 from tidegauge.tally.family import Binder
 
 FAMILIES: tuple[Binder, ...] = (
@@ -13,4 +24,7 @@ FAMILIES: tuple[Binder, ...] = (
     scores.bind,
     classes.bind,
     regression.bind,
+    ranking.bind,
+    text.bind,
+    signals.bind,
 )

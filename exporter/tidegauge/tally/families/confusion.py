@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import CLASSIFICATION, Model
 from tidegauge.join.rows import NONE, Rows
 from tidegauge.tally.family import Contribution, Family
 from tidegauge.tally.weights import WEIGHT, excess
@@ -25,7 +25,7 @@ def weighted_name(channel: str) -> str:
 
 def bind(model: Model, classes: int) -> Iterable[Family]:
     """classes**2 columns of rows, actual-major; for rows whose weight is not 1 the excess of w and w**2 as well."""
-    if model.task == "regression":
+    if model.task not in CLASSIFICATION:
         return
     for number, channel in enumerate(model.channels):
         if channel.kind not in SCORED_KINDS:

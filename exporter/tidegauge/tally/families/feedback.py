@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tidegauge.config.settings import Model
+from tidegauge.join.measures import is_wrong
 from tidegauge.join.rows import NONE, Rows
 from tidegauge.tally.family import Contribution, Family
 
@@ -24,16 +25,17 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
     """
     for number, channel in enumerate(model.channels):
 
-        def contribution(
-            rows: Rows, number: int = number, regression: bool = model.task == "regression"
-        ) -> list[Contribution]:
+        def contribution(rows: Rows, number: int = number, task: str = model.task) -> list[Contribution]:
             label = rows.labels[number]
             given = np.flatnonzero(label.present)
             amount = rows.counts()[given]
             if rows.rate is not None:
                 amount = amount * rows.rate[given]
             contributions = [Contribution(given, LABELED, amount)]
-            if regression:
+            measures = label.measures
+            if measures is not None:
+                bad = is_wrong(task, measures[given])
+            elif task == "regression":
                 bad = (rows.value[given] != label.value[given]) & ~np.isnan(rows.value[given])
             else:
                 bad = (rows.predicted[given] != label.code[given]) & (rows.predicted[given] != NONE)

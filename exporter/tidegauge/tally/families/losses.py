@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import CLASSIFICATION, Model
 from tidegauge.join.rows import Rows
+from tidegauge.tally import moments
 from tidegauge.tally.families.confusion import SCORED_KINDS
-from tidegauge.tally.family import Contribution, Family, real
+from tidegauge.tally.family import Family
 from tidegauge.tally.fixed import UNIT
-from tidegauge.tally.weights import WEIGHT, heavy
+from tidegauge.tally.weights import WEIGHT
 
 LOSSES = ("brier", "log_loss")
 CLIP = 1e-15
 """A probability of exactly 0 or 1 that is wrong would cost infinitely much; scikit-learn clips in the same spirit."""
 SQUARES = 2.0**48
-PLAIN_COLUMNS = 1 + 2 * len(LOSSES) * UNIT.limbs
-"""Rows; then, loss by loss, the sums of l and of l**2."""
-WEIGHTED_TERMS = 2 + 3 * len(LOSSES)
-"""Excess of w and of w**2; then, loss by loss, of w*l, w**2*l and w**2*l**2."""
 
 
 def name(channel: str) -> str:
@@ -34,40 +32,21 @@ def weighted_name(channel: str) -> str:
 
 def bind(model: Model, classes: int) -> Iterable[Family]:
     """For each scored channel of a classifier."""
-    if model.task == "regression":
+    if model.task not in CLASSIFICATION:
         return
     for number, channel in enumerate(model.channels):
         if channel.kind not in SCORED_KINDS:
             continue
 
-        def contribution(rows: Rows, number: int = number) -> list[Contribution]:
-            scored, losses = row_losses(rows, number)
-            count = rows.counts()[scored]
-            contributions = [Contribution(scored, 0, count)]
-            column = 1
-            for loss in losses:
-                for power in (loss, loss * loss):
-                    contributions += real(scored, column, power * count, UNIT)
-                    column += UNIT.limbs
-            return contributions
-
-        def weights(rows: Rows, number: int = number) -> list[Contribution]:
-            scored, losses = row_losses(rows, number)
-            some, over, over2 = heavy(rows, number, scored)
-            if not len(some):
-                return []
-            terms = [over, over2]
-            for loss in losses:
-                l_ = loss[some]
-                terms += [over * l_, over2 * l_, over2 * l_ * l_]
-            contributions = []
-            for position, term in enumerate(terms):
-                contributions += real(scored[some], position * WEIGHT.limbs, term, WEIGHT)
-            return contributions
-
-        yield Family(name(channel.name), PLAIN_COLUMNS, contribution, channels=(number,))
-        columns = WEIGHTED_TERMS * WEIGHT.limbs
-        yield Family(weighted_name(channel.name), columns, weights, channels=(number,))
+        yield from moments.families(
+            name(channel.name),
+            weighted_name(channel.name),
+            partial(row_losses, channel=number),
+            len(LOSSES),
+            UNIT,
+            WEIGHT,
+            number,
+        )
 
 
 def row_losses(rows: Rows, channel: int) -> tuple[NDArray[np.int64], tuple[NDArray[np.float64], ...]]:

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import CLASSIFICATION, Model
 from tidegauge.join.rows import NONE, Rows
 from tidegauge.tally.families.confusion import SCORED_KINDS
 from tidegauge.tally.family import Contribution, Family, real
@@ -33,7 +33,7 @@ def weighted_name(channel: str) -> str:
 
 def bind(model: Model, classes: int) -> Iterable[Family]:
     """Three columns a bin, and three weighted terms a bin for rows whose weight is not 1."""
-    if model.task == "regression":
+    if model.task not in CLASSIFICATION:
         return
     for number, channel in enumerate(model.channels):
         if channel.kind not in SCORED_KINDS:
@@ -49,8 +49,11 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             ]
 
         def weights(rows: Rows, bins: int = BINS, number: int = number) -> list[Contribution]:
+            weight = rows.weights(number)
+            if weight is None:
+                return []
             scored, score, positive, bin_ = binned(rows, number, bins)
-            some, over, _ = heavy(rows, number, scored)
+            some, over, _ = heavy(weight, rows.counts(), scored)
             if not len(some):
                 return []
             first = bin_[some] * PER_BIN * WEIGHT.limbs

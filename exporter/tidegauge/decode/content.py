@@ -1,0 +1,78 @@
+"""Answers and labels that are more than a code or a number: the items of a ranking, the words of a text.
+
+They leave decoding as JSON: of a text the text itself, of a ranking the list of its items' canonical texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.decode.columns import Content
+from tidegauge.decode.text import canonical_text
+
+MAX_BYTES = 1 << 16
+"""Longer ones are not kept: comparing two of them would take longer than all else of a block."""
+
+encode = msgspec.json.Encoder().encode
+
+
+class ContentColumn:
+    """The values of one field, piece by piece; `ranking` says whether they are lists of items or texts.
+
+    A text may be empty and a list too; both are given, unlike None.
+    """
+
+    def __init__(self, *, ranking: bool) -> None:
+        self._convert = _ranked if ranking else _worded
+        self._values: list[Any] = []
+
+    def add(self, values: Sequence[Any] | None, rows: int) -> None:
+        """The next piece."""
+        self._values.extend([None] * rows if values is None else map(self._convert, values))
+
+    def finish(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[Any]]:
+        """Which rows have no value, which an invalid one, and the values: texts or lists, None for neither."""
+        values = self._values
+        missing = np.fromiter((value is None for value in values), np.bool_, len(values))
+        invalid = np.fromiter((value is _INVALID for value in values), np.bool_, len(values))
+        return missing, invalid, [None if value is _INVALID else value for value in values]
+
+
+def contents(values: Sequence[Any]) -> list[Content]:
+    """The JSON of texts and lists; None for None and for what is too long to be kept."""
+    return [None if value is None or len(encoded := encode(value)) > MAX_BYTES else encoded for value in values]
+
+
+def without_lists(values: list[Any] | None) -> list[Any] | None:
+    """Values of a field that may hold lists, for a model that has no use for them: there a list is no value."""
+    if values is None:
+        return None
+    return [float("nan") if type(value) is list else value for value in values]
+
+
+_INVALID = object()
+
+
+def _worded(value: Any) -> Any:
+    if value is None or type(value) is str:
+        return value
+    return _INVALID if type(value) is list else _text(value)
+
+
+def _ranked(value: Any) -> Any:
+    if value is None:
+        return None
+    items = [item if type(item) is str else _text(item) for item in (value if type(value) is list else [value])]
+    return _INVALID if _INVALID in items else items
+
+
+def _text(value: Any) -> Any:
+    try:
+        return canonical_text(value)
+    except ValueError:
+        return _INVALID

@@ -1,0 +1,77 @@
+"""Answers and labels of rankings and texts that wait for each other: too large for packed rows, so they rest in files.
+
+What is read and used within one batch never touches the disk: such content is in flight, under references of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.state.spool import Spool
+
+References = NDArray[np.uint64]
+_IN_FLIGHT = np.uint64(1 << 63)
+
+
+class Contents:
+    """Items of bytes by reference; 0 is none. Without a spool everything stays in memory (for small references)."""
+
+    def __init__(self, spool: Spool | None) -> None:
+        self._spool = spool
+        self._held: list[bytes] = []
+        self.dropped = 0  # items for which there was no room, since somebody last asked
+
+    def hold(self, items: Sequence[bytes | None]) -> References:
+        """References that are good until `release`."""
+        references = np.zeros(len(items), np.uint64)
+        given = [number for number, item in enumerate(items) if item is not None]
+        first = len(self._held) + 1
+        references[given] = np.arange(first, first + len(given), dtype=np.uint64) | _IN_FLIGHT
+        self._held += [item for item in items if item is not None]
+        return references
+
+    def write(self, items: Sequence[bytes | None]) -> References:
+        """Lasting references; 0 where there is no item, or no room left."""
+        if self._spool is None:
+            return self.hold(items)
+        references = np.zeros(len(items), np.uint64)
+        given = [number for number, item in enumerate(items) if item is not None]
+        references[given] = self._spool.append([item for item in items if item is not None])
+        self.dropped += len(given) - int(np.count_nonzero(references))
+        return references
+
+    def rest(self, references: References) -> References:
+        """Lasting references for the same items."""
+        if self._spool is None:
+            return references
+        lasting = references.copy()
+        flying = np.flatnonzero(references & _IN_FLIGHT)
+        lasting[flying] = self.write(self.read(references[flying]))
+        return lasting
+
+    def read(self, references: References) -> list[bytes | None]:
+        """The items; None for reference 0 and for what has expired or is damaged."""
+        flying = (references & _IN_FLIGHT) != 0
+        if flying.all():
+            return [self._held[int(place) - 1] for place in (references ^ _IN_FLIGHT).tolist()]
+        items: list[bytes | None] = [None] * len(references)
+        lying = np.flatnonzero(~flying)
+        if self._spool is not None:
+            for place, item in zip(lying.tolist(), self._spool.read(references[lying]), strict=True):
+                items[place] = item
+        for place in np.flatnonzero(flying).tolist():
+            items[place] = self._held[int(references[place] ^ _IN_FLIGHT) - 1]
+        return items
+
+    def release(self) -> None:
+        """Forgets what is in flight."""
+        if self._spool is not None:
+            self._held.clear()
+
+    def take_dropped(self) -> int:
+        """How many items found no room since the last call."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
