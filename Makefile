@@ -93,8 +93,9 @@ $(PROMETHEUS):
 		usr/bin/promtool --version; usr/bin/amtool --version; fi
 	@touch $@
 
-# The recipes for logging are compiled and run: Go and Java, where they are not there already.
-$(TOOLCHAINS):
+# The recipes for logging are compiled and run, and so is the configuration of logrotate that the docs show; what is
+# there already is not installed.
+$(TOOLCHAINS): | $(PROMETHEUS)
 	@mkdir -p $(TOOLS)
 	@set -e; missing=; \
 		command -v go || missing=golang-go; \
@@ -102,7 +103,12 @@ $(TOOLCHAINS):
 		if [ -n "$$missing" ]; then \
 			$(AS_ROOT) apt-get update; \
 			$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; fi; \
-		go version; javac -version
+		go version; javac -version; \
+		command -v logrotate || [ -x /usr/sbin/logrotate ] || { \
+			cd $(TOOLS); apt-get download logrotate libpopt0 2>/dev/null || { \
+				$(AS_ROOT) apt-get update; apt-get download logrotate libpopt0; }; \
+			for package in logrotate_*.deb libpopt0_*.deb; do \
+				dpkg-deb --extract "$$package" .; rm "$$package"; done; rm -rf etc var lib/systemd; }
 	@touch $@
 
 # The benchmarks do without mtail where Debian does not have it, and say so.
