@@ -160,7 +160,7 @@ DEFINITIONS: Mapping[str, Definition] = {
         "Särndal, Swensson, Wretman 1992, eq. 5.6.10",
     ),
     "character_error_rate": Definition(
-        "The same by characters.",
+        "Characters to substitute, delete and insert to turn the answer into the label, over those of the labels.",
         "Σw edits / Σw characters of the label",
         "delta method of a ratio of sums, Student's t",
         _ADD,
