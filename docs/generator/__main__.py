@@ -16,7 +16,11 @@ SCHEMA = DOCS / "tidegauge.schema.json"
 
 def generated() -> Mapping[Path, str]:
     """The files and what they should hold."""
-    pages = {DOCS / "configuration.md": configuration.parts(), DOCS / "metrics.md": metrics.parts()}
+    pages = {
+        DOCS / "configuration.md": configuration.parts(),
+        DOCS / "logging.md": configuration.record_parts(),
+        DOCS / "metrics.md": metrics.parts(),
+    }
     texts = {path: fill(path.read_text(encoding="utf-8"), parts) for path, parts in pages.items()}
     return {SCHEMA: json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n", **texts}
 

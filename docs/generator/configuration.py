@@ -1,4 +1,4 @@
-"""The generated parts of docs/configuration.md: a table a section, the fields of records, the metrics."""
+"""The generated parts of docs/configuration.md (a table a section, the metrics) and docs/logging.md (the fields)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from collections.abc import Iterable, Mapping
 
 from docs.generator.pages import table
+from tidegauge.config import record_fields
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRICS
+from tidegauge.config.record_fields import RecordField
 from tidegauge.config.schema import (
     CHANNEL,
-    FEEDBACK_FIELDS,
     MODEL,
     OBJECTIVE,
-    PREDICTION_FIELDS,
     RELEASE,
     ROOT,
     SIGNAL,
@@ -33,12 +33,21 @@ def parts() -> Mapping[str, str]:
         "objectives": OBJECTIVE,
         "release": RELEASE,
     }
-    fields = {"predictions": PREDICTION_FIELDS, "feedback": FEEDBACK_FIELDS}
     return {
         **{name: _section(section) for name, section in sections.items()},
-        "fields": "\n\n".join(f"Fields of {kind}: {_listed(names)}." for kind, names in fields.items()),
         "metrics": _metrics(),
     }
+
+
+def record_parts() -> Mapping[str, str]:
+    """The parts of the page on logging."""
+    return {"prediction-fields": _fields(record_fields.PREDICTION), "feedback-fields": _fields(record_fields.FEEDBACK)}
+
+
+def _fields(fields: Mapping[str, RecordField]) -> str:
+    return table(
+        ("field", "type", "meaning"), [(f"`{name}`", field.type, field.meaning) for name, field in fields.items()]
+    )
 
 
 def _section(section: Section) -> str:
@@ -62,7 +71,7 @@ def shown_default(key: Key) -> str:
 
 
 def _meaning(key: Key, section: Section) -> str:
-    text = f"{key.description} {_range(key.shape)}".strip()
+    text = f"{key.description} {_range(key.shape, key.description)}".strip()
     if not key.only:
         return text
     if section is SIGNAL:
@@ -70,7 +79,7 @@ def _meaning(key: Key, section: Section) -> str:
     return f"{text} Only for {' and '.join(key.only)}."
 
 
-def _range(shape: Shape) -> str:
+def _range(shape: Shape, description: str) -> str:
     match shape:
         case Duration() if shape.low or shape.high:
             return f"From `{format_duration(shape.low)}` to `{format_duration(shape.high)}`."
@@ -79,7 +88,8 @@ def _range(shape: Shape) -> str:
         case Number() if not math.isinf(shape.low) and not math.isinf(shape.high):
             return f"From {shape.low:g} to {shape.high:g}."
         case Choice():
-            return f"One of {_listed(shape.options)}."
+            told = all(f"`{option}`" in description for option in shape.options)
+            return "" if told else f"One of {_listed(shape.options)}."
         case _:
             return ""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tidegauge.config import record_fields
 from tidegauge.config.definitions import DEFINITIONS
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRICS, REPORTED, SCORED, Metric, find_metric
@@ -180,6 +181,9 @@ def _named(shape: Named) -> Node:
 
 
 def _about(name: str) -> Node:
+    field = record_fields.PREDICTION.get(name) or record_fields.FEEDBACK.get(name)
+    if field is not None:
+        return {"description": f"Where the record keeps its {name}: {field.meaning}"}
     return {"description": DEFINITIONS[name].sentence} if name in DEFINITIONS else {}
 
 

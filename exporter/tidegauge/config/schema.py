@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from tidegauge.config import settings
+from tidegauge.config import record_fields, settings
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import DIRECTIONS, METRIC_NAMES
 from tidegauge.config.panes import LONGEST_WINDOW, PANE_WIDTHS, SHORTEST_WINDOW
@@ -33,37 +33,8 @@ from tidegauge.config.shapes import (
     TimeZone,
 )
 
-PREDICTION_FIELDS = (
-    "prediction_id",
-    "timestamp",
-    "model",
-    "version",
-    "prediction",
-    "score",
-    "scores",
-    "features",
-    "slices",
-    "unit_id",
-    "latency_ms",
-    "error",
-    "weight",
-    "count",
-    "experiment",
-    "variant",
-    "role",
-    "request_id",
-)
-FEEDBACK_FIELDS = (
-    "prediction_id",
-    "timestamp",
-    "model",
-    "label",
-    "signal",
-    "value",
-    "channel",
-    "propensity",
-    "retract",
-)
+PREDICTION_FIELDS = tuple(record_fields.PREDICTION)
+FEEDBACK_FIELDS = tuple(record_fields.FEEDBACK)
 NO_FEEDBACK_MISSING = "missing"
 
 YEAR = 366 * DAY
@@ -170,15 +141,16 @@ SIGNAL = Section(
         Key(
             "type",
             Choice(settings.SIGNAL_TYPES),
-            "What its values are: boolean gives a rate, numeric a mean.",
+            "What its values are: `boolean` gives a rate, `numeric` a mean. Required of signals that come as feedback.",
             None,
             "boolean for abstention and disagreement, numeric for confidence, entropy and answer_length",
         ),
         Key(
             "from",
             Choice(settings.ORIGINS),
-            "Where it comes from: feedback records that name it, or the prediction record: confidence and entropy of"
-            " its probabilities, abstention from answering, the answer_length, disagreement with a rule.",
+            "Where it comes from: `feedback` records that name it, or the prediction record itself: `confidence` and"
+            " `entropy` of its probabilities, `abstention` from answering, the `answer_length`, `disagreement` with a"
+            " rule.",
             "feedback",
         ),
         Key(
@@ -198,14 +170,14 @@ SIGNAL = Section(
         Key(
             "labels",
             Items(Label(), "labels", fewest=1),
-            "The answers that are none, besides the empty text.",
+            "The answers that are none, besides the empty text. Required unless the task is text.",
             (),
             only=("abstention",),
         ),
         Key(
             "field",
             DottedPath(),
-            "Where the record keeps the rule's answer.",
+            "Where the record keeps the rule's answer, a dotted path.",
             None,
             "it must be given",
             ("disagreement",),
