@@ -358,9 +358,9 @@ def test_no_line_yet_is_no_mistake(place: Place) -> None:
 
 def test_a_check_of_large_logs_takes_seconds(place: Place) -> None:
     place.reconfigure("logs/predictions.jsonl", "logs/p-*.jsonl")
-    lines = [prediction(number) for number in range(12_000)]
-    for day in range(12):
-        place.write(f"p-{day}.jsonl", lines)
+    content = place.write("p-0.jsonl", (prediction(number) for number in range(12_000))).read_bytes()
+    for day in range(1, 12):
+        (place.logs / f"p-{day}.jsonl").write_bytes(content)
     started = time.process_time()
     place.report()
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 10  # 1.5 s where it was measured

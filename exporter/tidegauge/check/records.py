@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tidegauge.check.findings import Finding, names, some
-from tidegauge.check.seen import Seen, similar, text_at
+from tidegauge.check.seen import Record, Seen, similar, text_at
 from tidegauge.config.problems import quote, suggest
 from tidegauge.config.settings import Model, Settings
 from tidegauge.decode.columns import REASON_MEANINGS
@@ -140,33 +140,45 @@ def lacking(seen: Seen, settings: Settings, expects_feedback: bool) -> Iterator[
 def inputs(seen: list[Seen], settings: Settings) -> Iterator[Finding]:
     """Features and slices that no record of the model has, and slices with too many values."""
     predictions = [one for one in seen if one.source.kind == "predictions"]
+    by_model: dict[str, list[tuple[Seen, list[Record]]]] = {}
+    for one in predictions:
+        for entry, records in _by_entry(one, settings).items():
+            by_model.setdefault(entry, []).append((one, records))
     for model in _all_models(settings):
-        written = [
-            (one, line)
-            for one in predictions
-            for line in one.written
-            if model_named(text_at(line.record, one.path_of("model")) or line.names.model or "", settings) == model
-        ]
-        if not written:
+        groups = by_model.get(model.name, [])
+        count = sum(len(records) for _, records in groups)
+        if not count:
             continue
         about = f"model {model.name}"
         for name in dict.fromkeys([*model.slices, *dict(model.features)]):
-            places = ("slices", "features") if name in model.slices else ("features",)
-            values = {
-                text
-                for one, line in written
-                for place in places
-                if (text := text_at(line.record, one.path_of(f"{place}.{name}"))) is not None
-            }
             kind = "slice" if name in model.slices else "feature"
+            places = ("slices", "features") if kind == "slice" else ("features",)
+            paths = [(records, one.path_of(f"{place}.{name}")) for one, records in groups for place in places]
+            values = {text_at(record, path) for records, path in paths for record in records} - {None}
             if not values:
-                yield _never(kind, name, about, len(written), predictions)
+                yield _never(kind, name, about, count, predictions)
             elif kind == "slice" and len(values) > model.max_slice_values:
                 fact = (
                     f"The slice {name} has at least {len(values):,} values; beyond {model.max_slice_values}"
                     ' (max_slice_values) they fold into "other".'
                 )
                 yield Finding(about, fact, "Slice by something coarser, or raise max_slice_values (at most 250).")
+
+
+def _by_entry(seen: Seen, settings: Settings) -> dict[str, list[Record]]:
+    """The records by the entry under `models` that is theirs; "*" for models that are not named."""
+    path = seen.path_of("model")
+    entries: dict[str, str | None] = {}
+    found: dict[str, list[Record]] = {}
+    for written in seen.written:
+        name = text_at(written.record, path) or written.names.model or ""
+        if name not in entries:
+            model = model_named(name, settings)
+            entries[name] = None if model is None else model.name
+        entry = entries[name]
+        if entry is not None:
+            found.setdefault(entry, []).append(written.record)
+    return found
 
 
 def _never(kind: str, name: str, about: str, records: int, seen: list[Seen]) -> Finding:
