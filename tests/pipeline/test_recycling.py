@@ -169,8 +169,8 @@ def test_the_same_is_published_after_a_restart(log: Log) -> None:
 
 
 def test_versions_whose_counters_are_kept_are_bounded(log: Log) -> None:
-    for step in range(ARCHIVED + 20):
-        log.predict(f"v{step}", at=step * HOUR // 2)
+    for step in range(ARCHIVED + 10):
+        log.predict(f"v{step}", at=step * HOUR)
         log.page()
     engine = log.run.pipeline.engines["fraud"]
     assert len(engine.archive) == ARCHIVED
