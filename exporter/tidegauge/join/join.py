@@ -582,6 +582,14 @@ class Join:
             self._oldest, self._oldest_met, self._cursor = self._oldest_met, LATEST, 0
         return outcome
 
+    def codes_in_use(self, field: str) -> NDArray[np.bool_]:
+        """Which codes of a one-byte field ("version", "slice0") some pending prediction has."""
+        used = np.zeros(256, dtype=np.bool_)
+        for start in range(0, self.table.high_water, CHUNK):
+            numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
+            used[self.table.rows[field][numbers]] = True
+        return used
+
     def _drop(self, numbers: NDArray[np.int64], packed: NDArray[np.void]) -> None:
         self._index.remove(packed["key"])
         self.table.free(numbers)

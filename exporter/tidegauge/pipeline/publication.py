@@ -98,12 +98,11 @@ def window_label(width: int) -> str:
 
 def shown_versions(engine: Engine, clock: int) -> dict[int, str]:
     """Versions that have had traffic lately, or still wait for feedback."""
-    keep = max(engine.model.version_expiry, engine.model.horizon)
     last = engine.totals.last
     return {
         code: text
         for code, text in enumerate(engine.versions.texts)
-        if last[code] != NEVER and last[code] >= clock - keep
+        if last[code] != NEVER and last[code] >= clock - engine.expiry
     }
 
 
