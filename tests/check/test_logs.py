@@ -67,6 +67,12 @@ def test_predictions_that_never_equal_the_positive_label_are_listed(place: Place
     assert 'None of 241 predictions is the positive label "1". Seen: "pass" 180 times, "block" 61 times.' in said
 
 
+def test_a_label_besides_silence_ought_to_be_the_positive_one(place: Place) -> None:
+    place.reconfigure("maturity: 1h", 'maturity: 1h\n        no_feedback: "0"')
+    place.answer(lambda number: feedback(number, label="fraud"), range(240, 40, -10))
+    assert 'None of 20 labels of channel outcome is the positive label "1". Seen: "fraud" 20 times.' in place.only()
+
+
 def test_few_labels_without_a_positive_one_are_no_reason_to_worry(place: Place) -> None:
     place.answer(lambda number: feedback(number, label="0"))
     assert place.findings() == []
@@ -110,6 +116,22 @@ def test_a_glob_below_a_directory_that_is_not_there_names_the_part_that_is(place
 def test_a_glob_through_a_file_says_so(place: Place) -> None:
     place.reconfigure("logs/feedback.jsonl", "logs/feedback.jsonl/*.jsonl")
     assert f"{place.logs}/feedback.jsonl is a file, not a directory" in place.only()
+
+
+def test_a_directory_in_place_of_its_files_is_named(place: Place) -> None:
+    place.reconfigure("logs/feedback.jsonl", "logs")
+    assert f"{place.logs} is a directory. -> Name the files in it: {place.logs}/*.jsonl" in place.only()
+
+
+def test_a_link_that_leads_nowhere_is_named(place: Place) -> None:
+    (place.logs / "feedback.jsonl").unlink()
+    (place.logs / "feedback.jsonl").symlink_to("gone.jsonl")
+    assert f"{place.logs}/feedback.jsonl is a link to gone.jsonl, which is not there" in place.only()
+
+
+def test_a_recursive_glob_says_from_where_on_nothing_fits(place: Place) -> None:
+    place.reconfigure("logs/feedback.jsonl", "logs/**/outcome-*.jsonl")
+    assert f"nothing below {place.logs} fits **/outcome-*.jsonl" in place.only()
 
 
 def test_a_directory_that_this_user_may_not_list_is_named(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,6 +236,14 @@ def test_ids_in_another_case_are_recognised(place: Place) -> None:
 def test_ids_of_something_else_are_reported(place: Place) -> None:
     place.answer(lambda number: feedback(number, prediction_id=f"order/{number + 5000}/x"))
     assert "Have both logs write the same id" in place.only()
+
+
+def test_ids_that_repeat_are_reported(place: Place) -> None:
+    place.predict(lambda number: prediction(number, prediction_id=f"user-{number % 50}"))
+    place.answer(lambda number: feedback(number, prediction_id=f"user-{number % 50}"))
+    said = place.findings()[0]
+    assert "191 of 241 predictions bear an id that came before, and are not used" in said
+    assert '"user-0" 5 times' in said
 
 
 def test_models_that_are_not_configured_are_listed(place: Place) -> None:

@@ -44,9 +44,12 @@ def _why_nothing_matches(pattern: str) -> tuple[str, str]:
             fact += f": the directory {barred} ({_owner(barred)}) may not be listed by this user ({_user()})."
             return fact, f"Let {_user()} list it: chmod o+rx, group membership, or setfacl -m u:{_user()}:rx {barred}."
         if part == "**":
-            break
+            below = f"{fact}: nothing below {here[0]} fits {_unescaped('/'.join(parts[number:]))}."
+            return below, "Correct the glob in the configuration, or start the service that writes there."
         there = _step(here, part)
-        if last or not there:
+        if last and there:
+            return _no_file(fact, there[0])
+        if not there:
             break
         folders = [place for place in there if place.is_dir()]
         if not folders:
@@ -64,6 +67,15 @@ def _why_nothing_matches(pattern: str) -> tuple[str, str]:
         hint = f'did you mean "{same[0]}"?'
     advice = "Correct the glob in the configuration"
     return fact, (f"{advice} ({hint})." if hint else f"{advice}, or start the service that writes there.")
+
+
+def _no_file(fact: str, place: Path) -> tuple[str, str]:
+    """What is said of something that the glob names and that is no regular file."""
+    if place.is_dir():
+        return f"{fact}: {place} is a directory.", f"Name the files in it: {place}/*.jsonl, for example."
+    if place.is_symlink():
+        return f"{fact}: {place} is a link to {place.readlink()}, which is not there.", "Mend the link."
+    return f"{fact}: {place} is neither a file nor a directory.", "Write the log to a file."
 
 
 def _step(here: list[Path], part: str) -> list[Path]:

@@ -29,12 +29,13 @@ def positives(model: Model, labels: dict[str, Counter[str]], answers: Counter[st
     if model.task != "binary":
         return
     positive = shorten(model.positive_label)
-    kinds = {channel.name: channel.kind for channel in model.channels}
     places = [
-        (f"labels of channel {channel}", found) for channel, found in labels.items() if kinds.get(channel) != "mistakes"
+        (f"labels of channel {channel.name}", labels.get(channel.name, Counter[str]()), channel.no_feedback)
+        for channel in model.channels
+        if channel.kind != "mistakes"  # there a label may be any word
     ]
-    for what, found in [*places, ("predictions", answers)]:
-        if not found or found[positive] or not _suspicious(found, positive):
+    for what, found, silence in [*places, ("predictions", answers, None)]:
+        if not found or found[positive] or positive == silence or not _suspicious(found, silence, positive):
             continue
         fact = f"None of {found.total():,} {what} is the positive label {quote(positive)}. Seen: {some(found)}."
         likely = _likely_positive(found, positive)
@@ -47,8 +48,10 @@ def positives(model: Model, labels: dict[str, Counter[str]], answers: Counter[st
         yield Finding(f"model {model.name}", fact, advice)
 
 
-def _suspicious(found: Counter[str], positive: str) -> bool:
-    return len(found) > 1 or found.total() >= _MANY or _likely_positive(found, positive) is not None
+def _suspicious(found: Counter[str], silence: str | None, positive: str) -> bool:
+    # Silence that means a label is a class too: what is told besides ought to be the other one.
+    classes = set(found) | ({silence} if silence else set())
+    return len(classes) > 1 or found.total() >= _MANY or _likely_positive(found, positive) is not None
 
 
 def _likely_positive(found: Counter[str], positive: str) -> str | None:

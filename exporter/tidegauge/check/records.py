@@ -137,6 +137,26 @@ def lacking(seen: Seen, settings: Settings, expects_feedback: bool) -> Iterator[
     yield Finding(about, fact, advice)
 
 
+def repeated(seen: Seen) -> Iterator[Finding]:
+    """Ids that more than one prediction of a file bears: only the first of them counts."""
+    if seen.source.kind != "predictions":
+        return
+    path = seen.path_of("prediction_id")
+    ids: Counter[tuple[str, str]] = Counter()
+    for written in seen.written:
+        if (text := text_at(written.record, path)) is not None:
+            ids[written.piece.path, text] += 1
+    again = ids.total() - len(ids)
+    if again <= _RARE * ids.total():
+        return
+    often = Counter({text: count for (_, text), count in ids.items() if count > 1})
+    fact = f"{again:,} of {ids.total():,} predictions bear an id that came before, and are not used."
+    fact += f" Ids: {some(often, 3)}."
+    yield Finding(
+        f"source {seen.source.name}", fact, "Make one id a prediction; the id of a user or an order is not one."
+    )
+
+
 def inputs(seen: list[Seen], settings: Settings) -> Iterator[Finding]:
     """Features and slices that no record of the model has, and slices with too many values."""
     predictions = [one for one in seen if one.source.kind == "predictions"]

@@ -70,6 +70,7 @@ def _findings(seen: list[Seen], settings: Settings, wall: int) -> Iterator[Findi
         yield from records.refused(one, settings)
         yield from records.mappings(one)
         yield from records.lacking(one, settings, expects_feedback)
+        yield from records.repeated(one)
         yield from times.future(one, wall)
         yield from times.local(one, wall)
     yield from records.inputs(seen, settings)
