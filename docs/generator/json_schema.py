@@ -2,7 +2,8 @@
 
 Draft 7, because the YAML language server that most editors use knows no later one. It accepts every configuration that
 `tidegauge check` accepts; what it cannot know (files on disk, sums of durations, names that must match) it leaves to
-check. YAML is taken as its core schema reads it: `yes` is text, `1.10` a number.
+check. YAML is taken as its core schema reads it: `yes` is text, `1.10` a number. `patternErrorMessage` is what editors
+show in place of a pattern; validators pass over it.
 """
 
 from __future__ import annotations
@@ -127,7 +128,12 @@ def _shape(shape: Shape) -> Node:
                 **({"examples": ["logs/*.jsonl", "/var/log/app/*.jsonl"]} if "glob" in shape.what else {}),
             }
         case DottedPath():
-            return {"type": ["string", "number"], "pattern": r"^[^.]+(\.[^.]+)*$", "examples": ["request.id"]}
+            return {
+                "type": ["string", "number"],
+                "pattern": r"^[^.]+(\.[^.]+)*$",
+                "patternErrorMessage": f"Write {shape.allowed}.",
+                "examples": ["request.id"],
+            }
         case Label():
             return {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 256, "examples": ["1"]}
         case Choice():
@@ -139,7 +145,7 @@ def _shape(shape: Shape) -> Node:
         case Duration():
             return {
                 "anyOf": [
-                    {"type": "string", "pattern": _DURATION},
+                    {"type": "string", "pattern": _DURATION, "patternErrorMessage": f"Write {shape.allowed}."},
                     {"type": "integer", "minimum": -(-shape.low // 1000), "maximum": shape.high // 1000},
                 ],
                 "examples": ["90s", "1h30m", "7d"],
@@ -150,6 +156,7 @@ def _shape(shape: Shape) -> Node:
                 "type": "string",
                 "maxLength": 4096,
                 "pattern": rf"\(\?P<({groups})>",
+                "patternErrorMessage": f"Write {shape.allowed}.",
                 "examples": [rf"/(?P<{shape.groups[0]}>[^/]+)/[^/]*\.jsonl$"],
             }
         case TimeZone():

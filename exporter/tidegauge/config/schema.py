@@ -226,12 +226,7 @@ RELEASE = Section(
 MODEL = Section(
     "a model",
     (
-        Key(
-            "name",
-            _NAME,
-            'The `model` label. The entry `"*"` describes every model that has no entry of its own; it adds nothing to'
-            " those that have.",
-        ),
+        Key("name", _NAME, 'The `model` label. The entry `"*"` is for every model that has no entry of its own.'),
         Key("task", Choice(settings.TASKS), "What the model answers."),
         Key(
             "feedback",
