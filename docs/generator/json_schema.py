@@ -170,6 +170,8 @@ def _shape(shape: Shape) -> Node:
             return {"anyOf": [_shape(shape.short), _section(shape.long)]}
         case Section():
             return _section(shape)
+        case _:  # a shape that is described nowhere here: check alone knows it
+            return {"type": ["string", "number", "boolean"]}
 
 
 def _element(shape: Shape) -> Node:

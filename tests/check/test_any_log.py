@@ -52,7 +52,7 @@ lines = st.one_of(
 logs_of_lines = st.lists(lines, max_size=8).map(lambda found: b"\n".join(found))
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(predictions=logs_of_lines, feedback=logs_of_lines, task=st.sampled_from(["binary", "multiclass", "regression"]))
 def test_check_survives_any_log(place: Place, predictions: bytes, feedback: bytes, task: str) -> None:
     text = CONFIGURATION if task == "binary" else CONFIGURATION.replace("task: binary", f"task: {task}")

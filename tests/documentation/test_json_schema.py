@@ -339,7 +339,7 @@ def whole(draw: st.DrawFn) -> dict[str, Any]:
     return top
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(configuration=whole())
 def test_what_check_accepts_the_schema_accepts(
     configuration: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
