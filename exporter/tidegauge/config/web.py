@@ -44,7 +44,8 @@ class WebSettings:
 
 def load_web(path: Path) -> WebSettings:
     """The settings of a web configuration file. Raises ConfigurationError with every problem of the file."""
-    root = read_nodes(path)
+    # An empty file is refused, though exporter-toolkit takes it: half-written, it would let everybody in.
+    root = read_nodes(path, WEB.allowed)
     if isinstance(root, Problem):
         raise ConfigurationError((root,))
     findings = Findings(str(path))

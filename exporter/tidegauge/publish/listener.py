@@ -215,6 +215,7 @@ class Listener:
         except ssl.SSLError as error:
             if error.reason == "HTTP_REQUEST":
                 _tell_in_the_clear(secured)
+                ConnectionReader(secured).drain()
             return False
         connection.wait_from_now()
         return self._access.trusts(secured)
