@@ -9,6 +9,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+OPENSSL := $(TOOLS)/.openssl-installed
 MTAIL := $(TOOLS)/.mtail-looked-for
 BENCHMARKS := speed memory save scrape
 ROUNDS ?= 1000
@@ -33,7 +34,7 @@ help:
 demo: $(RUNTIME)
 	@exec $(BIN)/tidegauge demo
 
-test: $(DEVELOPMENT) $(PROMETHEUS)
+test: $(DEVELOPMENT) $(PROMETHEUS) $(OPENSSL)
 	$(BIN)/python -m pytest $(TESTS)
 
 test-crash: $(DEVELOPMENT)
@@ -86,6 +87,15 @@ $(PROMETHEUS):
 		for package in *.deb; do dpkg-deb --extract "$$package" .; rm "$$package"; done; \
 		rm -rf lib etc var usr/share; \
 		usr/bin/promtool --version; usr/bin/amtool --version; fi
+	@touch $@
+
+$(OPENSSL):
+	@mkdir -p $(TOOLS)
+	@if command -v openssl; then :; else \
+		set -e; cd $(TOOLS); \
+		apt-get download openssl 2>/dev/null || { $(AS_ROOT) apt-get update; apt-get download openssl; }; \
+		dpkg-deb --extract openssl_*.deb .; rm openssl_*.deb; rm -rf etc usr/share; \
+		usr/bin/openssl version; fi
 	@touch $@
 
 # The benchmarks do without mtail where Debian does not have it, and say so.
