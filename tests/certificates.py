@@ -7,13 +7,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-_TOOLS = Path(__file__).parents[1] / ".tools" / "usr" / "bin"
 SERVER_NAMES = "DNS:localhost,IP:127.0.0.1"
 
 
 def openssl() -> str:
-    """Where the program is: on the path, or where `make test` unpacks Debian's package."""
-    found = shutil.which("openssl") or shutil.which("openssl", path=str(_TOOLS))
+    """Where the program is."""
+    found = shutil.which("openssl")
     assert found, "openssl is not installed; `make test` brings it"
     return found
 
