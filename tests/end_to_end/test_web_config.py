@@ -47,6 +47,10 @@ def get(exporter: Exporter, path: str, login: tuple[str, str] | None = LOGIN) ->
     return requests.get(f"https://{LOOPBACK}:{exporter.port}{path}", auth=login, verify=authority, timeout=PATIENCE)
 
 
+def refused(exporter: Exporter, reason: str) -> float | None:
+    return parse(get(exporter, "/metrics").text).value("tidegauge_http_refused_total", reason=reason)
+
+
 def reload_metric(exporter: Exporter) -> float | None:
     return parse(get(exporter, "/metrics").text).value("tidegauge_web_config_last_reload_successful")
 
@@ -74,6 +78,8 @@ def test_nothing_is_served_without_the_password(config: Path) -> None:
             for login in (None, ("prometheus", "guess"), ("admin", "sesame")):
                 assert get(exporter, path, login).status_code == 401
         wait_until(lambda: get(exporter, "/-/ready").status_code == 200, what="readiness")
+        wait_until(lambda: refused(exporter, "unauthorized") == 12, what="the count of the refused")
+        assert refused(exporter, "evicted") == 0
         with pytest.raises(requests.exceptions.SSLError):
             requests.get(f"https://{LOOPBACK}:{exporter.port}/metrics", auth=LOGIN, timeout=PATIENCE)
         assert "sesame" not in exporter.said()

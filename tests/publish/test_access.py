@@ -135,6 +135,7 @@ def test_plain_http_to_the_tls_port_is_told_so(directory: Path) -> None:
         answer = ask(server)
         assert answer.status == 400
         assert ask(server, tls=trusting(directory)).status == 200
+        assert server.refused["handshake"] == 1
 
 
 def test_garbage_instead_of_a_handshake_ends_that_connection_alone(directory: Path) -> None:
@@ -245,6 +246,7 @@ def test_the_headers_are_on_every_answer_and_the_page_keeps_its_own_otherwise(di
 def test_requests_beyond_the_rate_limit_are_refused(directory: Path) -> None:
     with serving(directory, "rate_limit: {interval: 1h, burst: 3}") as (server, _):
         assert [ask(server).status for _ in range(5)] == [200, 200, 200, 429, 429]
+        assert server.refused["rate_limited"] == 2
 
 
 def test_a_bucket_fills_as_time_goes_by_up_to_its_burst() -> None:

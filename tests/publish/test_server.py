@@ -299,6 +299,7 @@ def test_silent_clients_beyond_the_bound_push_out_the_oldest_and_scrapes_go_on()
             assert silent[0].recv(1) == b""
             silent[-1].sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
             assert silent[-1].recv(100).startswith(b"HTTP/1.1 200")
+            assert server.refused["evicted"] == 23
         finally:
             for client in silent:
                 client.close()

@@ -350,6 +350,7 @@ class SelfView:
     clock: int  # ms
     reloaded: bool
     web_reloaded: bool | None  # None: no web configuration
+    refused: Mapping[str, int]  # clients, by reason
     records: Mapping[tuple[str, str], int]
     sources: Sequence[SourceView]
     pending: Mapping[str, int]
@@ -389,6 +390,8 @@ def self_samples(state: SelfView) -> list[AnySamples]:
     columns.add(catalogue.TIDEGAUGE_CONFIG_LAST_RELOAD_SUCCESSFUL, (), int(state.reloaded))
     if state.web_reloaded is not None:
         columns.add(catalogue.TIDEGAUGE_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, (), int(state.web_reloaded))
+    for reason, count in state.refused.items():
+        columns.add(catalogue.TIDEGAUGE_HTTP_REFUSED_TOTAL, (reason,), count)
     for key, count in _with_zeros(state.records):
         columns.add(catalogue.TIDEGAUGE_RECORDS_TOTAL, key, count)
     for source in state.sources:

@@ -254,6 +254,7 @@ class Runner:
             clock=pipeline.clock,
             reloaded=self._reloaded,
             web_reloaded=self._access.reloaded if self._access is not None else None,
+            refused=self._server.refused,
             records=dict(pipeline.records),
             sources=sources,
             pending={name: engine.join.table.live for name, engine in engines.items()},

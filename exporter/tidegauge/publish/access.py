@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
-from tidegauge.config.problems import ConfigurationError
 from tidegauge.config.tls import names_of
 from tidegauge.config.web import Rate, WebSettings, load_web, plain_name
 from tidegauge.publish.authentication import Authenticator, Verdict
@@ -138,8 +137,8 @@ class Access:
         try:
             settings, signature = _load(self._path)
             problem = _forbidden(before, settings)
-        except ConfigurationError as error:
-            problem = str(error)
+        except Exception as error:  # whatever is wrong with the new files, the old ones go on
+            problem = str(error) or repr(error)
         if problem:
             if problem != self._problem:
                 for line in problem.splitlines():

@@ -29,6 +29,7 @@ from tidegauge.publish.request import (
 )
 
 MAX_CONNECTIONS = 512
+REFUSALS = ("evicted", "handshake", "malformed", "unauthorized", "busy", "rate_limited")
 _BACKLOG = 1024  # connections may come in bursts; one that finds no place in the queue tries again after a second
 _SEND_BUFFER_BYTES = (
     128 << 10
@@ -52,6 +53,23 @@ class Limits:
     idle_seconds: float = (
         90.0  # between requests; longer than usual scrape intervals, which then need no new connection
     )
+
+
+class Refusals:
+    """Counts of clients that were not served, by reason; counted from many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(REFUSALS, 0)
+
+    def count(self, reason: str) -> None:
+        with self._lock:
+            self._counts[reason] += 1
+
+    def counts(self) -> dict[str, int]:
+        """All reasons with their counts so far, 0 included."""
+        with self._lock:
+            return dict(self._counts)
 
 
 class _Connection:
@@ -87,6 +105,7 @@ class Listener:
         self._answer = answer
         self._limits = limits
         self._access = access
+        self.refusals = Refusals()
         self._connections: set[_Connection] = set()
         self._connections_changed = threading.Condition()
         self._socket: socket.socket | None = None
@@ -138,7 +157,10 @@ class Listener:
                     self._evict()
                     time.sleep(0.1)
                     continue
-                self._admit(raw, str(address[0]))
+                try:
+                    self._admit(raw, str(address[0]))
+                except OSError:
+                    raw.close()  # a client that is gone again must not end the accepting of others
 
     def _admit(self, raw: socket.socket, client: str) -> None:
         with self._connections_changed:
@@ -167,6 +189,7 @@ class Listener:
             oldest = min(waiting, key=waiting.__getitem__)
             self._connections.remove(oldest)
         oldest.hang_up()
+        self.refusals.count("evicted")
         return True
 
     def _forget(self, connection: _Connection) -> None:
@@ -213,12 +236,16 @@ class Listener:
         try:
             secured.do_handshake()
         except ssl.SSLError as error:
+            self.refusals.count("handshake")
             if error.reason == "HTTP_REQUEST":
                 _tell_in_the_clear(secured)
                 ConnectionReader(secured).drain()
             return False
         connection.wait_from_now()
-        return self._access.trusts(secured)
+        trusted = self._access.trusts(secured)
+        if not trusted:
+            self.refusals.count("handshake")
+        return trusted
 
     def _serve(self, connection: _Connection) -> None:
         reader = ConnectionReader(connection.socket)
@@ -228,6 +255,7 @@ class Listener:
             try:
                 request = reader.read(self._limits.request_seconds)
             except BadRequestError as error:
+                self.refusals.count("malformed")
                 refusal = Response(error.status, f"{error}\n".encode())
                 self._send(connection, refusal, with_body=True, keep_alive=False)
                 reader.drain()

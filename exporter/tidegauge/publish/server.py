@@ -21,6 +21,11 @@ from tidegauge.publish.request import Request, Response
 from tidegauge.publish.samples import AnySamples
 
 _RELOADS_WAITING = 4
+_REASONS = {
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.SERVICE_UNAVAILABLE: "busy",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
+}
 _READERS = ("GET", "HEAD")
 _PAGE_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -105,6 +110,11 @@ class Server:
         """The port listened on, also when 0 was asked for."""
         return self._listener.port
 
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many clients were not served, by reason."""
+        return self._listener.refusals.counts()
+
     def start(self) -> None:
         """Starts listening. Raises OSError if the address is taken or not this host's."""
         self._listener.start()
@@ -127,6 +137,7 @@ class Server:
     def _answer(self, request: Request, client: str) -> Response:
         refusal = self._access.refusal(request, client) if self._access is not None else None
         if refusal is not None:
+            self._listener.refusals.count(_REASONS[refusal.status])
             return refusal
         route = self._routes.get(request.path)
         if route is None:
