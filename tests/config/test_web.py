@@ -7,12 +7,16 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests import certificates
 from tests.certificates import Certificate
 from tests.processes import tool
 from tidegauge.config.problems import ConfigurationError
 from tidegauge.config.web import explain_web, load_web
+from tidegauge.config.web_schema import HEADERS, TLS, WEB
 
 HASH = "$2y$10$X0h1gDsPszWURQaxFh.zoubFi6DXncSjhoQNJgRrnGs7EsimhC7zG"
 EVERYTHING = f"""\
@@ -240,3 +244,21 @@ def test_what_cannot_work_is_refused_where_it_stands(directory: Path, text: str,
 )
 def test_a_secret_is_never_repeated(directory: Path, text: str) -> None:
     assert "topsecret" not in "\n".join(problems(directory, text))
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.just(HASH))
+KEYS = st.sampled_from([key.name for section in (WEB, TLS, HEADERS) for key in section.keys] + ["interval", "burst"])
+ANY_VALUE = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS | st.text(max_size=5), inner, max_size=4)
+)
+
+
+@given(st.dictionaries(KEYS, ANY_VALUE, max_size=4).map(yaml.safe_dump) | st.text(max_size=100))
+def test_any_file_is_read_or_refused_with_lines_of_its_own(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yml"
+    file.write_text(text, encoding="utf-8", errors="replace")
+    try:
+        load_web(file)
+    except ConfigurationError as refused:
+        lines = file.read_bytes().count(b"\n") + 1
+        assert all(1 <= problem.line <= lines and problem.allowed for problem in refused.problems)
