@@ -215,6 +215,8 @@ def test_all_problems_are_told_at_once_with_their_lines(directory: Path) -> None
             "min_version",
             "at most max_version",
         ),
+        (f"tls_server_config: {{{PAIR}, curve_preferences: [P256]}}", "curve_preferences[0]", "CurveP256"),
+        (f"tls_server_config: {{{PAIR}, cipher_suites: [DES]}}", "cipher_suites[0]", "TLS_AES"),
         (f"tls_server_config: {{{PAIR}, max_version: TLS11}}", "max_version", "TLS12, TLS13"),
         (
             f"tls_server_config: {{{PAIR}, max_version: TLS12, cipher_suites: [TLS_AES_128_GCM_SHA256]}}",
@@ -231,6 +233,17 @@ def test_what_cannot_work_is_refused_where_it_stands(directory: Path, text: str,
     (problem,) = problems(directory, text)
     assert place in problem
     assert words in problem
+
+
+def test_all_unreadable_files_are_told_at_once(directory: Path) -> None:
+    text = "tls_server_config: {cert_file: no.crt, key_file: nothing.pem, client_ca_file: ., client_auth_type: "
+    found = problems(directory, text + "RequireAndVerifyClientCert}\nbasic_auth_users: {alice: x}\n")
+    assert [problem.split(": found")[0].split(".")[-1] for problem in found] == [
+        "cert_file",
+        "key_file",
+        "client_ca_file",
+        "alice",
+    ]
 
 
 @pytest.mark.parametrize(

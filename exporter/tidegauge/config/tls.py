@@ -26,6 +26,7 @@ class Pem:
     key: str  # of tls_server_config
     file: Path | None
     text: str = ""
+    marker: str = "CERTIFICATE-----"  # how a line ends that begins what is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ def _choose_ciphers(context: ssl.SSLContext, tls: Tls) -> None:
 
 
 def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
-    certificate = _read(tls.certificate, b"CERTIFICATE-----")
-    private_key = _read(tls.private_key, b"PRIVATE KEY-----")
+    certificate = read_pem(tls.certificate)
+    private_key = read_pem(tls.private_key)
     if b"ENCRYPTED" in private_key:
         raise TlsError(tls.private_key.key, "a key with a passphrase", "a key without one, readable by its owner alone")
     try:
@@ -115,7 +116,7 @@ def _load_certificate(context: ssl.SSLContext, tls: Tls) -> None:
 def _verify_clients(context: ssl.SSLContext, tls: Tls, authorities: Pem) -> None:
     allowed = "certificates in PEM format"
     try:
-        context.load_verify_locations(cadata=_read(authorities, b"CERTIFICATE-----").decode("ascii"))
+        context.load_verify_locations(cadata=read_pem(authorities).decode("ascii"))
     except (ssl.SSLError, ValueError) as error:
         raise TlsError(authorities.key, "what OpenSSL refuses", allowed) from error
     # As in Go, whatever is named here is trusted, be it the root or not.
@@ -124,8 +125,9 @@ def _verify_clients(context: ssl.SSLContext, tls: Tls, authorities: Pem) -> None
     context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
 
 
-def _read(pem: Pem, marker: bytes) -> bytes:
-    allowed = f"a file with -----BEGIN ... {marker.decode()}"
+def read_pem(pem: Pem) -> bytes:
+    """The content of a certificate or key. Raises TlsError if it cannot be read or is none."""
+    allowed = f"PEM format, with -----BEGIN ... {pem.marker}"
     if pem.file is None:
         content = pem.text.encode()
     else:
@@ -135,7 +137,7 @@ def _read(pem: Pem, marker: bytes) -> bytes:
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise TlsError(pem.key, f"{quote(str(pem.file))}, which cannot be read: {reason}", allowed) from error
-    if marker not in content:
+    if pem.marker.encode() not in content:
         where = quote(str(pem.file)) if pem.file else "text"
         raise TlsError(pem.key, f"{where} without such a block", allowed)
     return content

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.config.problems import ConfigurationError, Problem, listed
-from tidegauge.config.tls import Pem, Tls, TlsError, tls_context
+from tidegauge.config.tls import Pem, Tls, TlsError, read_pem, tls_context
 from tidegauge.config.walk import INVALID, Findings, walk
 from tidegauge.config.web_schema import TLS12_CIPHERS, VERIFYING, WEB
 from tidegauge.config.yaml_lines import read_nodes
@@ -109,17 +109,20 @@ def _tls(values: Mapping[str, Any], base: Path, findings: Findings) -> Tls | Non
     section = values.get("tls_server_config")
     if section is None or section is INVALID:
         return None
-    before = len(findings.problems)
     certificate = _pem(section, "cert_file", "cert", base, findings, required=True)
     private_key = _pem(section, "key_file", "key", base, findings, required=True)
     authorities = _pem(section, "client_ca_file", "client_ca", base, findings, required=False)
-    _check_clients(section, authorities, findings)
+    _check_clients(section, findings)
     _check_versions(section, findings)
     curves = section.get("curve_preferences", ())
     if curves is not INVALID and len(curves) > 1:
         hint = "without the key OpenSSL's own list is used"
         findings.add((*_TLS_PLACE, "curve_preferences"), f"{len(curves)} curves", "one curve, or no such key", hint)
-    if len(findings.problems) > before or INVALID in section.values() or certificate is None or private_key is None:
+    for pem in (certificate, private_key, authorities):
+        if pem is not None:
+            _check_readable(pem, findings)
+    refused = any(problem.path.startswith(_TLS_PLACE[0]) for problem in findings.problems)
+    if refused or certificate is None or private_key is None:
         return None
     return Tls(
         certificate,
@@ -137,22 +140,30 @@ def _tls(values: Mapping[str, Any], base: Path, findings: Findings) -> Tls | Non
 def _pem(
     section: Mapping[str, Any], file_key: str, text_key: str, base: Path, findings: Findings, *, required: bool
 ) -> Pem | None:
+    marker = "PRIVATE KEY-----" if text_key == "key" else "CERTIFICATE-----"
     both = f"one of {file_key}, {text_key}"
     if file_key in section and text_key in section:
         findings.add((*_TLS_PLACE, text_key), f"both {file_key} and {text_key}", both)
         return None
     if file_key in section:
         file = section[file_key]
-        return None if file is INVALID else Pem(file_key, base / file)
+        return None if file is INVALID else Pem(file_key, base / file, marker=marker)
     if text_key in section:
         text = section[text_key]
-        return None if text is INVALID else Pem(text_key, None, text)
+        return None if text is INVALID else Pem(text_key, None, text, marker=marker)
     if required:
         findings.add((*_TLS_PLACE, file_key), "nothing", both)
     return None
 
 
-def _check_clients(section: Mapping[str, Any], authorities: Pem | None, findings: Findings) -> None:
+def _check_readable(pem: Pem, findings: Findings) -> None:
+    try:
+        read_pem(pem)
+    except TlsError as error:
+        findings.add((*_TLS_PLACE, error.key), error.found, error.allowed)
+
+
+def _check_clients(section: Mapping[str, Any], findings: Findings) -> None:
     kind = section.get("client_auth_type", "NoClientCert")
     named = "client_ca_file" in section or "client_ca" in section
     if kind is INVALID:
@@ -171,9 +182,9 @@ def _check_versions(section: Mapping[str, Any], findings: Findings) -> None:
     if low > high:
         findings.add((*_TLS_PLACE, "min_version"), f'"{low}"', f"at most max_version, {high}")
     ciphers = section.get("cipher_suites", ())
-    if ciphers is not INVALID and ciphers and INVALID not in ciphers and high == "TLS12":  # noqa: SIM102
-        if not any(name in TLS12_CIPHERS for name in ciphers):
-            findings.add((*_TLS_PLACE, "cipher_suites"), "none for TLS 1.2", "at least one, with max_version TLS12")
+    named = ciphers is not INVALID and ciphers and INVALID not in ciphers
+    if named and high == "TLS12" and not any(name in TLS12_CIPHERS for name in ciphers):
+        findings.add((*_TLS_PLACE, "cipher_suites"), "none for TLS 1.2", "at least one, with max_version TLS12")
 
 
 def _context(tls: Tls | None, findings: Findings) -> ssl.SSLContext | None:
