@@ -94,12 +94,13 @@ $(PROMETHEUS):
 	@touch $@
 
 # The recipes for logging are compiled and run, and so is the configuration of logrotate that the docs show; what is
-# there already is not installed.
+# there already is not installed. openssl makes the certificates of the tests.
 $(TOOLCHAINS): | $(PROMETHEUS)
 	@mkdir -p $(TOOLS)
 	@set -e; missing=; \
 		command -v go || missing=golang-go; \
 		command -v javac || missing="$$missing default-jdk-headless"; \
+		command -v openssl || missing="$$missing openssl"; \
 		if [ -n "$$missing" ]; then \
 			$(AS_ROOT) apt-get update; \
 			$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; fi; \

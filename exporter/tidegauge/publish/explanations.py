@@ -60,6 +60,7 @@ _RULES: tuple[tuple[str, Explanation], ...] = (
     (r"tidegauge_snapshot_(timestamp|duration)_seconds|tidegauge_snapshot_bytes", Explanation(NEVER, "nothing saved")),
     (r"tidegauge_records_total", Explanation(SUM, "a result that never happened, but for the usual ones")),
     (r"tidegauge_probabilities_dropped_total", Explanation(SUM, "the model is not multiclass")),
+    (r"tidegauge_web_config_\w+", Explanation(NEVER, "there is no web configuration")),
     (r"tidegauge_contents_dropped_total", Explanation(SUM, "the model is neither ranking nor text")),
     (r"tidegauge_\w+_total|tidegauge_\w+_(bytes|files|predictions|feedback)|tidegauge_series", Explanation(SUM)),
     (r"tidegauge_\w+", Explanation(NEVER)),
@@ -100,6 +101,7 @@ LABELS: Mapping[str, str] = {
     "source": "The configured source: `predictions`, `predictions-2`, `feedback` and so on.",
     "event": "What happened to a file: see [events](#what-happens-to-files).",
     "kind": "Of records: `predictions` or `feedback`. Of folded values: `version`, `class` or `slice`.",
+    "reason": "Why a client was not served: evicted, handshake, malformed, unauthorized, busy or rate_limited.",
     "python_version": "Of the interpreter that runs the exporter.",
 }
 """What each label says."""
@@ -196,7 +198,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
     "tidegauge_records_total": (
         Question(
             "Are records refused, and why?",
-            'sum by (kind, result) (rate(tidegauge_records_total{result!~"accepted|signal"}[10m])) > 0',
+            'sum by (kind, result) (rate(tidegauge_records_total{result!="accepted"}[10m])) > 0',
         ),
     ),
     "tidegauge_lag_seconds": (Question("Is reading behind?", "tidegauge_lag_seconds > 300"),),
