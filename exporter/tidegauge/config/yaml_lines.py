@@ -7,6 +7,7 @@ something else.
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 _LONGEST_NUMBER = 300  # digits; more is text, since no float can hold it
+_MOST_BYTES = 1 << 20
+_MOST_VALUES = 200_000
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _CORE_TAG = "tag:yaml.org,2002:"
 
@@ -29,14 +32,19 @@ _CORE_TAG = "tag:yaml.org,2002:"
 def read_nodes(file: Path) -> yaml.Node | Problem:
     """The root node of the only document in the file, or the one problem that keeps it from being read."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            return Problem("", 1, f"more than {_MOST_BYTES} bytes", "a smaller file", file=str(file))
+        text = data.decode("utf-8-sig")
     except OSError as error:
         return Problem("", 0, f"a file that cannot be read: {error.strerror}", "a readable YAML file", file=str(file))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return Problem("", line, "bytes that are not UTF-8", "text in UTF-8", file=str(file))
     try:
-        root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        root: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         return _syntax_problem(error, text, file)
     except yaml.reader.ReaderError as error:
@@ -44,9 +52,30 @@ def read_nodes(file: Path) -> yaml.Node | Problem:
         return Problem("", line, "a control character", "printable text, tabs and line ends", file=str(file))
     except RecursionError:
         return Problem("", 1, "values nested too deeply", "the keys of the documentation", file=str(file))
+    except (ValueError, OverflowError):
+        # The library's own: a character beyond Unicode's last, or a number of thousands of digits in a directive.
+        found = "an escape or a %YAML version that stands for nothing"
+        return Problem("", loader.line + 1, found, "valid YAML", file=str(file))
     if root is None:
         return Problem("", 1, "an empty file", "a mapping with sources and models", file=str(file))
+    if _size(root, {}) > _MOST_VALUES:
+        found = f"more than {_MOST_VALUES} values, those behind an alias counted each time it is used"
+        return Problem("", line_of(root), found, "fewer values, and no alias within what it stands for", file=str(file))
     return root
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many nodes a walk that follows aliases would meet; infinitely many below a node that contains itself."""
+    size = known.get(id(node))
+    if size is None:
+        known[id(node)] = math.inf
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        size = known[id(node)] = 1 + sum(_size(child, known) for child in children)
+    return size
 
 
 def line_of(node: yaml.Node) -> int:

@@ -21,6 +21,7 @@ _DRAIN_SECONDS = 1.0
 _JOINED_BYTES = 64 << 10  # bodies up to this are copied to go out with their head in one packet
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\0-\x08\n-\x1f\x7f]")  # RFC 9110, section 5.5: not in a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def parse_head(head: bytes) -> Request:
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")
-        if not colon or _HEADER_NAME.fullmatch(name) is None:
+        if not colon or _HEADER_NAME.fullmatch(name) is None or _CONTROL.search(value):
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "a malformed header")
         name, value = name.lower(), value.strip(" \t")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
