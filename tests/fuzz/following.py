@@ -61,6 +61,7 @@ class World:
                 step(self, path, argument)
 
     def append(self, path: Path, argument: int) -> None:
+        self.spoilt |= _is_packed(path)
         with path.open("ab") as log:
             log.write(b"".join(self.line(argument) for _ in range(1 + argument % 7)))
 
@@ -118,6 +119,7 @@ class World:
         )
 
     def compress(self, path: Path, argument: int) -> None:
+        self.spoilt |= _is_packed(path) or not argument >> 6 & 1
         packed = gzip.compress(path.read_bytes(), mtime=0)
         if argument & 128:
             packed = packed[: len(packed) * argument // 256] + b"garbage" * (argument & 1)
@@ -171,6 +173,10 @@ class World:
         status = self.source.status()
         assert status.lag_bytes >= 0
         "\n".join(status.problems).encode()
+
+
+def _is_packed(path: Path) -> bool:
+    return path.exists() and path.read_bytes()[:2] == b"\x1f\x8b"
 
 
 _OF_THE_PRODUCT = (World.poll, World.read, World.restart)

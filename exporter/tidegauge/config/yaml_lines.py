@@ -7,7 +7,6 @@ something else.
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 
@@ -58,17 +57,31 @@ def read_nodes(file: Path) -> yaml.Node | Problem:
         return Problem("", loader.line + 1, found, "valid YAML", file=str(file))
     if root is None:
         return Problem("", 1, "an empty file", "a mapping with sources and models", file=str(file))
-    if _size(root, {}) > _MOST_VALUES:
-        found = f"more than {_MOST_VALUES} values, those behind an alias counted each time it is used"
-        return Problem("", line_of(root), found, "fewer values, and no alias within what it stands for", file=str(file))
+    try:
+        if _size(root, {}) > _MOST_VALUES:
+            found = f"more than {_MOST_VALUES} values, those behind an alias counted each time it is used"
+            return Problem("", line_of(root), found, "fewer values", file=str(file))
+    except _Endless as endless:
+        found = "an alias within what it stands for"
+        return Problem("", line_of(endless.node), found, "values that end", file=str(file))
     return root
 
 
-def _size(node: yaml.Node, known: dict[int, float]) -> float:
-    """How many nodes a walk that follows aliases would meet; infinitely many below a node that contains itself."""
+class _Endless(Exception):
+    """A node contains itself."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        super().__init__()
+        self.node = node
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes a walk that follows aliases meets. Raises _Endless."""
     size = known.get(id(node))
+    if size == 0:
+        raise _Endless(node)
     if size is None:
-        known[id(node)] = math.inf
+        known[id(node)] = 0  # being counted
         children: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             children = [part for pair in node.value for part in pair]
