@@ -116,7 +116,8 @@ def scalar(node: yaml.ScalarNode) -> Scalar:
 
 def foreign_tag(node: yaml.Node) -> str:
     """The node's tag if it is none of YAML's own, else nothing."""
-    return "" if str(node.tag).startswith(_CORE_TAG) else str(node.tag)
+    tag = str(node.tag)
+    return "" if tag.startswith(_CORE_TAG) and "/" not in tag else tag  # python/... has the prefix too
 
 
 def describe(node: yaml.Node) -> str:
@@ -134,7 +135,7 @@ def describe(node: yaml.Node) -> str:
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: Path) -> Problem:
     # What is never closed is best sought where it was opened, not at the end of the file.
-    unclosed = "end of stream" in str(error.problem) and error.context_mark
+    unclosed = re.search("end of stream|stream end", str(error.problem)) and error.context_mark
     mark = unclosed or error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     found = f"a syntax error: {error.problem}" + (f" ({error.context})" if error.context else "")
