@@ -101,6 +101,8 @@ class World:
 
     def swap(self, path: Path, argument: int) -> None:
         other, between = self.directory / _NAMES[(argument >> 3) % len(_NAMES)], self.directory / "between"
+        # Of two logs that change names, one compressed at once, the copy is found under the other's name, and read.
+        self.spoilt |= path.name[0] != other.name[0]
         path.rename(between)
         if other.exists():
             other.rename(path)
