@@ -35,12 +35,12 @@ class _Client:
 
 def check(data: bytes) -> None:
     """Whole requests, then at most one refusal; the same however the bytes arrive."""
-    whole = _conversation(data, max(1, len(data)))
-    assert _conversation(data, 7) == whole
+    whole = conversation(data, max(1, len(data)))
+    assert conversation(data, 7) == whole
     assert len(whole) <= data.count(b"\r\n\r\n") + 1
 
 
-def _conversation(data: bytes, piece: int) -> list[Request | int]:
+def conversation(data: bytes, piece: int) -> list[Request | int]:
     reader = ConnectionReader(cast(socket.socket, _Client(data, piece)))
     said: list[Request | int] = []
     while True:
