@@ -21,7 +21,7 @@ from tidegauge.sources.files import FileSource
 
 MAX_LINE_BYTES = 1024
 _NAMES = ("a.jsonl", "b.jsonl", "a.jsonl.1", "a.jsonl.2", "b.jsonl.1.gz")
-_MOST_BLOCKS = 2000
+_MOST_BLOCKS = 20_000
 
 
 @cache
@@ -87,7 +87,7 @@ class World:
         self.spoilt = True
 
     def grow_by_nothing(self, path: Path, argument: int) -> None:
-        os.truncate(path, path.stat().st_size + 1000 * argument)
+        os.truncate(path, path.stat().st_size + 16 * argument)  # within gzip a bit of it may stand for 100 bytes
         self.spoilt = True
 
     def overwrite(self, path: Path, argument: int) -> None:
@@ -147,9 +147,9 @@ class World:
         self.now += argument * 100
         self.source.poll(self.now)
 
-    def read(self, path: Path | None = None, argument: int = 255) -> None:
+    def read(self, path: Path | None = None, argument: int = 65_000) -> None:
         for _ in range(_MOST_BLOCKS):
-            block = self.source.read(1 + argument * 16)
+            block = self.source.read(1 + argument * 64)
             if block is None:
                 return
             data = bytes(block.data)

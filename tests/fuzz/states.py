@@ -37,9 +37,13 @@ _CONFIGURATION = """\
 clock: log
 sources: [{predictions: p.jsonl}, {feedback: f.jsonl}]
 models:
-- {name: fraud, task: binary, slices: [country], feedback: {outcome: {maturity: 5m}, audit: {maturity: 5m}}}
-- {name: delay, task: regression, feedback: {outcome: {maturity: 5m}}}
-- {name: animal, task: multiclass, feedback: {outcome: {maturity: 5m}}}
+- name: fraud
+  task: binary
+  slices: [country]
+  feedback: {outcome: {maturity: 5m}, audit: {maturity: 5m}}
+  max_pending: &few 1000  # room for more is reserved at once
+- {name: delay, task: regression, feedback: {outcome: {maturity: 5m}}, max_pending: *few}
+- {name: animal, task: multiclass, feedback: {outcome: {maturity: 5m}}, max_pending: *few}
 """
 Files = dict[str, bytes]
 Content = tuple[bytes, tuple[tuple[int, int], ...]]

@@ -37,11 +37,15 @@ def cap_addresses() -> None:
 def watched(target: Target, size: int) -> Iterator[None]:
     """Raises Hang, or AssertionError if the block's memory exceeds what an input of so many bytes may take."""
     before = peak_memory()
+    # Of the processor's time, so that a busy machine is no hang; of the clock's, so that sleeping for ever is one.
+    signal.signal(signal.SIGPROF, _hang)
     signal.signal(signal.SIGALRM, _hang)
-    signal.setitimer(signal.ITIMER_REAL, target.seconds)
+    signal.setitimer(signal.ITIMER_PROF, target.seconds)
+    signal.setitimer(signal.ITIMER_REAL, 10 * target.seconds)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
     grown, allowed = peak_memory() - before, ALLOWANCE + target.bytes_of_memory * size
     assert grown <= allowed, f"{grown} bytes of memory for an input of {size}, {allowed} allowed"
