@@ -147,6 +147,7 @@ TARGETS = (
             b"a: &a [x, x]\nb: &b [*a, *a]\n",
         ],
         _shaped(ROOT).map(_written),
+        quick=250,
         bytes_of_memory=4096,  # a node of the YAML library
     ),
 )
