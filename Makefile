@@ -14,11 +14,16 @@ MTAIL := $(TOOLS)/.mtail-looked-for
 BENCHMARKS := speed memory save scrape sizing
 ROUNDS ?= 1000
 TESTS ?=
+SECONDS ?= 600
+ENGINE ?= hypothesis
+TARGET ?=
+REPLAY ?=
+ATHERIS := $(VENV)/.atheris-installed
 
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test test-crash lint format bench flights clean
+.PHONY: help demo docs test test-crash fuzz lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +31,7 @@ help:
 	@echo 'make flights     replay the flights of 2013 and compare with a plain recount'
 	@echo 'make test        all tests; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
+	@echo 'make fuzz        each fuzz target for SECONDS=600; TARGET=web_requests, ENGINE=atheris, REPLAY=file'
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
 	@echo 'make docs        regenerate the references in docs/ and the JSON Schema'
@@ -40,6 +46,9 @@ test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
 
 test-crash: $(DEVELOPMENT)
 	TIDEGAUGE_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash
+
+fuzz: $(DEVELOPMENT) $(if $(filter atheris,$(ENGINE)),$(ATHERIS))
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --engine $(ENGINE) $(if $(TARGET),--target $(TARGET)) $(if $(REPLAY),--replay $(REPLAY))
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
@@ -61,7 +70,7 @@ flights: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
 	$(BIN)/python -m pytest -v tests/examples
 
 clean:
-	rm -rf $(VENV) $(TOOLS) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TOOLS) build dist .hypothesis .fuzz .mypy_cache .pytest_cache .ruff_cache
 	rm -rf examples/flights/logs examples/flights/state
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -80,6 +89,11 @@ $(RUNTIME): $(BIN)/pip pyproject.toml
 $(DEVELOPMENT): $(BIN)/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@ $(RUNTIME)
+
+# An option only: there is no atheris for every Python.
+$(ATHERIS): $(BIN)/pip
+	$(BIN)/pip install --quiet 'atheris>=3'
+	@touch $@
 
 # Debian's packages are unpacked, not installed: the tests need the programs, and nobody wants the services started.
 $(PROMETHEUS):

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -197,6 +198,17 @@ def spoil(logs: Path, directory: Path) -> Path:
     return directory
 
 
+def drifted(logs: Path, directory: Path) -> Path:
+    """The same logs with every score written as a string."""
+    directory.mkdir()
+    score = re.compile(rb'("score":)([-0-9.e]+)')
+    with (logs / workload.PREDICTIONS).open("rb") as before, (directory / workload.PREDICTIONS).open("wb") as after:
+        after.writelines(score.sub(rb'\1"\2"', line, count=1) for line in before)
+    (directory / workload.FEEDBACK).hardlink_to(logs / workload.FEEDBACK)
+    shutil.copy(logs / "tidegauge.yml", directory)
+    return directory
+
+
 def with_slices(logs: Path, directory: Path) -> Path:
     """The same logs, counted by country too."""
     directory.mkdir()
@@ -218,6 +230,7 @@ def measure(directory: Path, predictions: int, rounds: int, full: bool) -> list[
         **{f"parse alone, {block >> 10} KB blocks": _case(str(block), logs, core) for block in PARSE_BYTES},
         job_on(predictions): _case("job", logs, core),
         "whole job, 1 % bad lines": _case("job", spoil(logs, directory / "spoilt"), core),
+        "whole job, every score a string": _case("job", drifted(logs, directory / "drifted"), core),
         "whole job, by country too": _case("job", with_slices(logs, directory / "sliced"), core),
         job_on(predictions // 10): _case("job", small, core),
     }
@@ -259,6 +272,7 @@ def report(found: dict[str, Run], predictions: int) -> list[str]:
         ("whole job / parse alone", job.work / parse.work, 2.5, False),
         ("the same with loading the programs", job.process / parse.process, math.nan, False),
         ("1 % bad lines / none", found["whole job, 1 % bad lines"].work / job.work, 1.25, False),
+        ("every score a string / a number", found["whole job, every score a string"].work / job.work, math.nan, False),
         ("by country too / not", found["whole job, by country too"].work / job.work, math.nan, False),
     ]
     for length in LENGTHS:

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tidegauge.config.settings import Channel, Model, Settings, Source
+from tidegauge.config.settings import Channel, Model, Settings, Signal, Source
 from tidegauge.decode import Categorical, FeedbackColumns, FeedbackDecoder, PredictionColumns, PredictionDecoder
 
 PREDICTIONS = Source("predictions", "predictions", "/logs/*")
@@ -21,6 +21,14 @@ FRAUD = Model(
 )
 DELAY = Model("delay", "regression", (Channel("arrival"),))
 ANIMAL = Model("animal", "multiclass", (Channel("outcome"),))
+
+SEARCH = Model(
+    "search",
+    "ranking",
+    (Channel("clicks"),),
+    signals=(Signal("length", "numeric", "answer_length"), Signal("dwell", "numeric"), Signal("bought", "boolean")),
+)
+SPEECH = Model("speech", "text", (Channel("transcript"),), signals=(Signal("empty", "boolean", "abstention"),))
 
 Row = dict[str, Any]
 
@@ -79,7 +87,10 @@ def prediction_rows(batch: PredictionColumns) -> list[Row]:
         "unit": [None] * n if batch.unit is None else batch.unit.tolist(),
         "offset": batch.offset.tolist(),
         **{f"slice {name}": texts(column) for name, column in batch.slices.items()},
+        **{f"signal {name}": _absent(column.tolist()) for name, column in batch.signals.items()},
     }
+    if batch.content is not None:
+        columns["content"] = list(batch.content)
     assert {len(column) for column in columns.values()} == {n}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
@@ -97,6 +108,8 @@ def feedback_rows(batch: FeedbackColumns) -> list[Row]:
         "propensity": _absent(batch.propensity.tolist()),
         "offset": batch.offset.tolist(),
     }
+    if batch.content is not None:
+        columns["content"] = list(batch.content)
     assert {len(column) for column in columns.values()} == {n}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 

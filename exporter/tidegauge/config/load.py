@@ -26,13 +26,18 @@ def load(path: Path, *, state: Path | None = None) -> Settings:
 
     Relative paths in the file start at its own directory. Raises ConfigurationError with every problem of the file.
     """
+    # The directory as named, not as resolved: a mounted configuration is often a link into a directory that changes.
+    base = path.absolute().parent
+    try:
+        str(base).encode()
+    except UnicodeEncodeError:
+        found = "a file in a directory whose name is not UTF-8"
+        raise ConfigurationError((Problem("", 0, found, "names in UTF-8", file=str(path)),)) from None
     root = read_nodes(path)
     if isinstance(root, Problem):
         raise ConfigurationError((root,))
     findings = Findings(str(path))
     values = walk(root, ROOT, findings)
-    # The directory as named, not as resolved: a mounted configuration is often a link into a directory that changes.
-    base = path.absolute().parent
     if values is not INVALID:
         models, sources = (_valid_list(values, key) for key in ("models", "sources"))
         check_models(models, base, findings)

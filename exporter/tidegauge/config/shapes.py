@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 
 from tidegauge.config.durations import format_duration, parse_duration
 from tidegauge.config.problems import listed, quote, suggest
@@ -208,7 +209,7 @@ class TimeZone:
         try:
             zoneinfo.ZoneInfo(text)
         except (KeyError, ValueError, OSError):
-            raise Refused(suggest(text, zoneinfo.available_timezones())) from None
+            raise Refused(suggest(text, _time_zones())) from None
         return text
 
 
@@ -221,6 +222,12 @@ class Checked:
 
     def read(self, value: Scalar, raw: str) -> object:
         return self.reader(value, raw)
+
+
+@cache
+def _time_zones() -> tuple[str, ...]:
+    # Listing them reads the whole database.
+    return tuple(sorted(zoneinfo.available_timezones()))
 
 
 Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone | Checked

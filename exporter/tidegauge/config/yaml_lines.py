@@ -22,6 +22,8 @@ _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
 _LONGEST_NUMBER = 300  # digits; more is text, since no float can hold it
+_MOST_BYTES = 1 << 20
+_MOST_VALUES = 200_000
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _CORE_TAG = "tag:yaml.org,2002:"
 
@@ -29,14 +31,19 @@ _CORE_TAG = "tag:yaml.org,2002:"
 def read_nodes(file: Path, expected: str = "a mapping with sources and models") -> yaml.Node | Problem:
     """The root node of the only document in the file, or the one problem that keeps it from being read."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        with file.open("rb") as opened:
+            data = opened.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            return Problem("", 1, f"more than {_MOST_BYTES} bytes", "a smaller file", file=str(file))
+        text = data.decode("utf-8-sig")
     except OSError as error:
         return Problem("", 0, f"a file that cannot be read: {error.strerror}", "a readable YAML file", file=str(file))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         return Problem("", line, "bytes that are not UTF-8", "text in UTF-8", file=str(file))
     try:
-        root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        root: yaml.Node | None = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         return _syntax_problem(error, text, file)
     except yaml.reader.ReaderError as error:
@@ -44,9 +51,44 @@ def read_nodes(file: Path, expected: str = "a mapping with sources and models") 
         return Problem("", line, "a control character", "printable text, tabs and line ends", file=str(file))
     except RecursionError:
         return Problem("", 1, "values nested too deeply", "the keys of the documentation", file=str(file))
+    except (ValueError, OverflowError):
+        # The library's own: a character beyond Unicode's last, or a number of thousands of digits in a directive.
+        found = "an escape or a %YAML version that stands for nothing"
+        return Problem("", loader.line + 1, found, "valid YAML", file=str(file))
     if root is None:
         return Problem("", 1, "an empty file", expected, file=str(file))
+    try:
+        if _size(root, {}) > _MOST_VALUES:
+            found = f"more than {_MOST_VALUES} values, those behind an alias counted each time it is used"
+            return Problem("", line_of(root), found, "fewer values", file=str(file))
+    except _Endless as endless:
+        found = "an alias within what it stands for"
+        return Problem("", line_of(endless.node), found, "values that end", file=str(file))
     return root
+
+
+class _Endless(Exception):
+    """A node contains itself."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        super().__init__()
+        self.node = node
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many nodes a walk that follows aliases meets. Raises _Endless."""
+    size = known.get(id(node))
+    if size == 0:
+        raise _Endless(node)
+    if size is None:
+        known[id(node)] = 0  # being counted
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = node.value
+        size = known[id(node)] = 1 + sum(_size(child, known) for child in children)
+    return size
 
 
 def line_of(node: yaml.Node) -> int:
@@ -74,7 +116,8 @@ def scalar(node: yaml.ScalarNode) -> Scalar:
 
 def foreign_tag(node: yaml.Node) -> str:
     """The node's tag if it is none of YAML's own, else nothing."""
-    return "" if str(node.tag).startswith(_CORE_TAG) else str(node.tag)
+    tag = str(node.tag)
+    return "" if tag.startswith(_CORE_TAG) and "/" not in tag else tag  # python/... has the prefix too
 
 
 def describe(node: yaml.Node) -> str:
@@ -92,7 +135,7 @@ def describe(node: yaml.Node) -> str:
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str, file: Path) -> Problem:
     # What is never closed is best sought where it was opened, not at the end of the file.
-    unclosed = "end of stream" in str(error.problem) and error.context_mark
+    unclosed = re.search("end of stream|stream end", str(error.problem)) and error.context_mark
     mark = unclosed or error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else 1
     found = f"a syntax error: {error.problem}" + (f" ({error.context})" if error.context else "")

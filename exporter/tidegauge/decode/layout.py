@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any, Literal, get_origin
 
 import msgspec
@@ -30,6 +31,12 @@ KINDS: Mapping[str, Any] = {
     "number": float | None,
     "strict_number": float | None,
     "probabilities": dict[str, float] | None,
+}
+_HELD: Mapping[str, frozenset[type]] = {
+    **dict.fromkeys(("identifier", "timestamp"), frozenset([str, int, float, NoneType])),
+    **dict.fromkeys(("label", "items", "text", "flag"), frozenset([str, int, float, bool, NoneType])),
+    **dict.fromkeys(("number", "strict_number"), frozenset([float, NoneType])),
+    "probabilities": frozenset([NoneType]),
 }
 _TEXTUAL = {"identifier", "timestamp", "label", "text", "flag", "items"}
 
@@ -85,6 +92,14 @@ class Layout:
         """Those of the names for which some row has a value."""
         return {name for name, column in self.columns(rows, names).items() if column.count(None) < len(column)}
 
+    def loose_struct(self) -> type[msgspec.Struct]:
+        """The struct that accepts anything as a value, but in place of an object only an object; see `settle`."""
+        return self._root.loose()
+
+    def settle(self, rows: Sequence[Row]) -> None:
+        """Makes loose rows what `coerce` makes of their records, all values of a field at once."""
+        self._root.settle(rows)
+
     def coerce(self, record: Mapping[str, Any]) -> Row:
         """A row from parsed JSON of any types.
 
@@ -115,6 +130,9 @@ class _Node:
             key: child.struct(special, (*path, key)) | None for key, child in self._children.items()
         }
         types |= {key: special.get((*path, key), KINDS[kind]) for key, kind in self._kinds.items()}
+        return self._defined(types)
+
+    def _defined(self, types: Mapping[str, Any]) -> type[msgspec.Struct]:
         return msgspec.defstruct(
             self._name,
             [
@@ -126,6 +144,20 @@ class _Node:
             # The rows of a block live a millisecond and hold no cycles: collecting them would only cost.
             gc=False,
         )
+
+    def loose(self) -> type[msgspec.Struct]:
+        types = {key: child.loose() | None for key, child in self._children.items()} | dict.fromkeys(self._kinds, Any)
+        return self._defined(types)
+
+    def settle(self, rows: Sequence[Row]) -> None:
+        for key, kind in self._kinds.items():
+            attribute, values = self._attributes[key], self._getters[key](rows)
+            if not set(map(type, values)) <= _HELD[kind]:
+                for row, value in zip(rows, values, strict=True):
+                    if value is not None:
+                        setattr(row, attribute, _coerced(value, kind))
+        for key, child in self._children.items():
+            child.settle([row for row in self._getters[key](rows) if row is not None])
 
     def column(self, path: Path, holders: dict[Path, Sequence[Row]]) -> list[Any]:
         """The values at the path; `holders` keeps the objects on the way there for the next field."""

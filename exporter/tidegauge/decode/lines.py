@@ -30,6 +30,7 @@ FAST_BYTES = 1 << 17
 FAST_LINES = 1024
 CAREFUL_BYTES = 14_000
 _CAREFUL_FOR = 1024  # lines
+_OFTEN = 16  # lines between drifted ones, below which reading all of them loosely pays
 _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
@@ -108,6 +109,9 @@ class LineReader:
         self._decode = msgspec.json.Decoder(layout.struct()).decode
         self._be_lean()
         self._careful = 0  # lines for which small runs pay
+        self._drifted = 0  # lines whose types had drifted, of those read alone
+        self._calm = _OFTEN  # lines since the last of them
+        self._decode_loose: Any = None  # made when first needed
 
     def read(self, data: Data, table: LineTable, rejections: list[Rejection]) -> Iterator[tuple[list[Row], Offsets]]:
         """Rows with their lines' offsets, a piece at a time, in order; lines that give no row go to `rejections`.
@@ -144,7 +148,7 @@ class LineReader:
         kept: list[Offsets] = []
         line, odd = 0, table.next_odd(at) - at
         while line < n:
-            alone, read = line, self._read_fully
+            alone, end, read = line, 0, self._read_fully
             if line == odd:
                 read = self.read_line
                 odd = table.next_odd(at + line + 1) - at
@@ -152,7 +156,6 @@ class LineReader:
                 end = min(odd, n, line + small if self._careful else n)
                 run = self._together(view[starts[line] : ends[end - 1]], end - line)
                 if isinstance(run, int):
-                    self._careful = _CAREFUL_FOR
                     alone += run
                     run = self._together(view[starts[line] : ends[alone - 1]], run) if run else []
                 if isinstance(run, int):  # the culprit is not where it seemed to be
@@ -161,9 +164,11 @@ class LineReader:
                     rows += run
                     kept.append(table.starts[at + line : at + line + len(run)])
                     self._careful = max(0, self._careful - len(run))
+                    self._calm += len(run)
                     line += len(run)
                     if line != alone:
                         continue
+            before = self._drifted
             row = read(bytes(view[starts[alone] : ends[alone]]))
             if isinstance(row, str):
                 rejections.append(Rejection(row, starts[alone], ends[alone] - starts[alone]))
@@ -171,6 +176,16 @@ class LineReader:
                 rows.append(row)
                 kept.append(table.starts[at + alone : at + alone + 1])
             line = alone + 1
+            often = self._drifted > before and self._calm < _OFTEN and line < end
+            self._calm = 0 if self._drifted > before else self._calm + 1
+            run = self._loosely(view[starts[line] : ends[end - 1]], end - line) if often else []
+            if run:
+                rows += run
+                kept.append(table.starts[at + line : at + end])
+                self._careful = max(0, self._careful - len(run))
+                line = end
+            elif end:
+                self._careful = _CAREFUL_FOR
         return rows, np.concatenate(kept) if kept else table.starts[:0]
 
     def _together(self, text: memoryview, lines: int) -> list[Row] | int:
@@ -188,9 +203,24 @@ class LineReader:
             return min(before, lines - 1)
         return rows if len(rows) == lines else 0
 
-    def _notice(self, row: Row) -> None:
-        new = self.layout.given([row], self.layout.names - self.names)
-        value = None if self._varies else self.layout.columns([row], [self._steady])[self._steady][0]
+    def _loosely(self, text: memoryview, lines: int) -> list[Row]:
+        """The rows of so many lines, none odd, of drifted types; empty if one of them needs more leniency than that."""
+        if self._decode_loose is None:
+            self._decode_loose = msgspec.json.Decoder(self.layout.loose_struct()).decode_lines
+        try:
+            rows: list[Row] = self._decode_loose(text)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return []
+        if len(rows) != lines:
+            return []
+        self.layout.settle(rows)
+        self._notice(rows)
+        return rows
+
+    def _notice(self, rows: list[Row]) -> None:
+        new = self.layout.given(rows, self.layout.names - self.names)
+        values = [None] if self._varies else self.layout.columns(rows, [self._steady])[self._steady]
+        value = values[0] if type(values[0]) is str and values.count(values[0]) == len(values) else None
         if self._value not in (None, value):
             self._varies, value = True, None
         if new or value != self._value:
@@ -213,7 +243,7 @@ class LineReader:
     def _read_fully(self, line: bytes) -> Row | str | None:
         row = self._read_any(line.removeprefix(_BOM))
         if row is not None and not isinstance(row, str):
-            self._notice(row)
+            self._notice([row])
         return row
 
     def _read_any(self, line: bytes) -> Row | str | None:
@@ -239,9 +269,11 @@ class LineReader:
         if not isinstance(record, dict):
             return "not_an_object"
         try:
-            return self.layout.coerce(record)
+            row = self.layout.coerce(record)
         except UnicodeEncodeError:
             return "invalid_utf8"
+        self._drifted += 1
+        return row
 
 
 def _integer(digits: str) -> Any:

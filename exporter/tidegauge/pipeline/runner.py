@@ -34,7 +34,7 @@ from tidegauge.publish.page import render_page
 from tidegauge.publish.process import process_samples
 from tidegauge.publish.samples import AnySamples
 from tidegauge.publish.server import Hooks, Publication, Server
-from tidegauge.state.store import Restored, Store
+from tidegauge.state.store import Restored, StateError, StateUnreadable, Store, TableChanged
 
 HEALTHY_REFRESHES = 6
 """Without a refresh for so many intervals (at least a minute) the exporter is not healthy."""
@@ -358,12 +358,20 @@ def _configurations(config_file: Path, state: Path | None, web_config: Path | No
 def _open(settings: Settings) -> tuple[Store, Pipeline]:
     """The saved state at work under a configuration. Raises StateError or OSError, holding nothing open."""
     store = Store.open(settings.state, schema=SCHEMA)
+    restored: Restored | None = None
     try:
-        restored: Restored | None = store.load()
+        restored = store.load()
         pipeline = Pipeline(settings, store, restored)
-    except BaseException:
+    except BaseException as error:
         store.close()
-        raise
+        known = isinstance(error, OSError | StateError) and not isinstance(error, TableChanged)
+        if restored is None or known or not isinstance(error, Exception):
+            raise
+        # Every byte is as it was written, so that anything may be wrong with it.
+        raise StateUnreadable(
+            f"{settings.state} holds a state that is whole and yet of another form than this version's ({error!r}). "
+            "Restore the directory from a copy; or move it away, and tidegauge starts anew"
+        ) from error
     for note in pipeline.notes:
         log.warning("state", extra={"note": note})
     return store, pipeline

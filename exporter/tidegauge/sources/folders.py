@@ -34,11 +34,22 @@ class Rotated:
 
 def stat_regular(path: str) -> os.stat_result | None:
     """The file's status (links followed), or None if there is no regular file."""
+    if not is_utf8(path):
+        return None
     try:
         found = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
     return found if stat_module.S_ISREG(found.st_mode) else None
+
+
+def is_utf8(path: str) -> bool:
+    """Whether the name can be written as text: positions are saved and labels taken from it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def glance(pattern: str) -> Glance:
@@ -47,6 +58,9 @@ def glance(pattern: str) -> Glance:
     for path in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207
         found = stat_regular(path)
         if found is None:
+            if not is_utf8(path):
+                shown = path.encode(errors="backslashreplace").decode()
+                problems.append(f"{shown} is not read: its name is not UTF-8")
             continue
         live[path] = found
         if found.st_nlink == 0:

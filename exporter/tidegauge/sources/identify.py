@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from enum import Enum
 
+from tidegauge.sources import folders
 from tidegauge.sources.candidates import Candidate
 from tidegauge.sources.desk import Desk, signature
 from tidegauge.sources.fingerprint import HEAD_BYTES, MARK_BYTES, Match, compare, digest, mark_at
@@ -66,7 +67,7 @@ def settle_down(part: Part, path: str, stat: os.stat_result) -> None:
     """Notes that a part lies at `path`."""
     if path != part.path or stat.st_ino != part.inode or not part.present:
         real = os.path.realpath(path)
-        part.path, part.home = path, real if real != path else ""
+        part.path, part.home = path, real if real != path and folders.is_utf8(real) else ""
     part.inode, part.size, part.mtime_ns = signature(stat)
     part.present, part.doubted, part.truncated = True, False, False
 

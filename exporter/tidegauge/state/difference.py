@@ -14,7 +14,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from tidegauge.state.segments import Buffer, Index, Segment, TableMeta, check
+from tidegauge.state.segments import Buffer, Damaged, Index, Segment, TableMeta, check, segment_name
 from tidegauge.state.table import Bits, Changes, Numbers, Rows, Table, page_shift, positions
 
 DENSE = 4  # a page is written whole when more than one in DENSE of its rows changed
@@ -88,12 +88,14 @@ def apply_difference(
     """Applies what segment `number` holds of a table, and notes it in `bases`. Raises Damaged, OSError."""
     with Segment(directory, number) as segment:
         pages = _read_array(segment, index, "pages", meta.name, np.dtype(np.int64))
+        _check_within(pages, table.pages, number, meta.name)
         if pages.size:
             bits = _read_array(segment, index, "live", meta.name, np.dtype(np.uint8)).reshape(len(pages), -1)
             table.put_live_bits(pages, bits)
             _read_images(segment, index, meta, table, pages, bits)
         numbers = _read_array(segment, index, "numbers", meta.name, np.dtype(np.int64))
         freed = _read_array(segment, index, "freed", meta.name, np.dtype(np.int64))
+        _check_within(np.concatenate((numbers, freed)), table.high_water, number, meta.name)
         if numbers.size or freed.size:
             rows = _read_array(segment, index, "rows", meta.name, np.dtype(f"V{table.dtype.itemsize}"))
             table.put_rows(numbers, rows, freed)
@@ -183,7 +185,8 @@ def _advance(bases: NDArray[np.int64], pages: Numbers, numbers: Numbers, rows_pe
 
 def _read_images(segment: Segment, index: Index, meta: TableMeta, table: Table, pages: Numbers, bits: Bits) -> None:
     entry = index.find("images", meta.name)
-    assert entry is not None
+    if entry is None:
+        raise Damaged(f"{segment_name(segment.number)} has pages of {meta.name} without their rows")
     offset, digest = entry.offset, xxhash.xxh3_128()
     for page, filled in zip(pages.tolist(), np.bitwise_count(bits).sum(axis=1).tolist(), strict=True):
         start = page * meta.rows_per_page
@@ -201,6 +204,12 @@ def _read_images(segment: Segment, index: Index, meta: TableMeta, table: Table, 
 def _read_array(segment: Segment, index: Index, kind: str, name: str, dtype: np.dtype[np.generic]) -> Rows:
     entry = index.find(kind, name)
     return np.zeros(0, dtype) if entry is None else np.frombuffer(segment.read(entry), dtype)
+
+
+def _check_within(numbers: Numbers, stop: int, segment: int, name: str) -> None:
+    # numpy would take negative ones for places counted from the end.
+    if numbers.size and not (int(numbers.min()) >= 0 and int(numbers.max()) < stop):
+        raise Damaged(f"{segment_name(segment)} has rows of {name} where there are none")
 
 
 def _bytes(rows: Rows) -> Buffer:

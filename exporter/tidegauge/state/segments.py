@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import struct
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import xxhash
@@ -22,7 +23,11 @@ PREVIOUS_NAME = "manifest.previous.json"
 _HEADER = b"TIDESEG\x01"
 _FOOTER = struct.Struct("<QQ16s8s")  # index offset, index length, index checksum, header again
 _CHUNK = 4 << 20
+_MOST_MANIFEST_BYTES = 16 << 20
 
+# A checksum proves that nothing was altered by accident; what is stored is still checked before it sizes anything.
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+SegmentNumber = Annotated[int, msgspec.Meta(ge=0, lt=10**12)]
 Buffer = Any  # bytes, memoryview or contiguous numpy array: the buffer protocol has no type before Python 3.12
 
 
@@ -39,8 +44,8 @@ class Entry(msgspec.Struct, frozen=True):
 
     kind: str
     name: str
-    offset: int
-    length: int
+    offset: Count
+    length: Count
     checksum: str
 
 
@@ -49,10 +54,10 @@ class TableMeta(msgspec.Struct, frozen=True):
 
     name: str
     dtype: str
-    rows_per_page: int
-    high_water: int
-    live: int
-    since: int
+    rows_per_page: Count
+    high_water: Count
+    live: Count
+    since: SegmentNumber
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -68,8 +73,8 @@ class Index(msgspec.Struct, frozen=True):
 class SegmentRef(msgspec.Struct, frozen=True):
     """How a manifest names a segment: number, size in bytes, checksum of its index."""
 
-    number: int
-    size: int
+    number: SegmentNumber
+    size: Count
     checksum: str
 
 
@@ -78,7 +83,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     format: int
     schema: int
-    generation: int
+    generation: SegmentNumber
     segments: tuple[SegmentRef, ...]
     checksum: str = ""
 
@@ -136,7 +141,13 @@ def read_index(directory: Path, ref: SegmentRef) -> Index:
         segment.read_into(offset, data)
     if xxhash.xxh3_128(data).hexdigest() != ref.checksum:
         raise Damaged(f"{name} is not the segment that the manifest names (index checksum differs)")
-    return msgspec.json.decode(data, type=Index)
+    try:
+        found = msgspec.json.decode(data, type=Index)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Damaged(f"{name} has an index that is none") from error
+    if any(entry.offset + entry.length > offset for entry in found.entries):
+        raise Damaged(f"{name} has an index of more than it holds")
+    return found
 
 
 def verify_segment(directory: Path, ref: SegmentRef, index: Index) -> None:
@@ -164,10 +175,9 @@ class Segment:
     def __init__(self, directory: Path, number: int) -> None:
         self.number = number
         try:
-            self._descriptor = os.open(directory / segment_name(number), os.O_RDONLY | os.O_CLOEXEC)
+            self._descriptor, self.size = _open_regular(directory / segment_name(number))
         except FileNotFoundError:
             raise Damaged(f"{segment_name(number)} is missing") from None
-        self.size = os.fstat(self._descriptor).st_size
 
     def __enter__(self) -> Segment:
         return self
@@ -198,6 +208,17 @@ class Segment:
         return data
 
 
+def read_manifest(path: Path) -> bytes:
+    """The bytes of a manifest's file. Raises Damaged if it can be none, OSError."""
+    descriptor, size = _open_regular(path)
+    try:
+        if size > _MOST_MANIFEST_BYTES:
+            raise Damaged(f"{path.name} is no manifest ({size} bytes)")
+        return os.read(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest's file content, with its own checksum filled in."""
     return msgspec.json.encode(msgspec.structs.replace(manifest, checksum=_manifest_checksum(manifest))) + b"\n"
@@ -209,7 +230,7 @@ def decode_manifest(data: bytes, name: str) -> Manifest:
         if msgspec.json.decode(data, type=_Version).format > FORMAT:
             raise NewerFormat(f"{name} was written by a newer version of tidegauge")
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(f"{name} is torn or not a manifest ({len(data)} bytes)") from error
     if manifest.checksum != _manifest_checksum(manifest):
         raise Damaged(f"{name} was altered (its checksum differs)")
@@ -239,6 +260,17 @@ def sync_directory(directory: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _open_regular(path: Path) -> tuple[int, int]:
+    """Descriptor and size of a regular file. Raises Damaged if it is something else, OSError."""
+    # Without O_NONBLOCK a FIFO of that name would hold the exporter for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(descriptor)
+        raise Damaged(f"{path.name} is no regular file")
+    return descriptor, found.st_size
 
 
 def _manifest_checksum(manifest: Manifest) -> str:

@@ -144,7 +144,7 @@ class Store:
         for name in (segments.MANIFEST_NAME, segments.PREVIOUS_NAME):
             try:
                 manifest, encoded = self._read_manifest(name)
-                if manifest.generation == 0:
+                if manifest.generation == 0 and not manifest.segments:
                     self._generation = _Generation(manifest, encoded, {}, b"")
                     return None
                 return self._accept(manifest, encoded, tuple(problems))
@@ -219,7 +219,7 @@ class Store:
         meta = self._table_meta(name)
         if meta is None:
             return None
-        stored = _parse_dtype(meta.dtype)
+        stored = self._dtype_of(meta)
         if stored != dtype:
             raise TableChanged(f"stored table {name} has columns {stored}, not {dtype}")
         return self._restore(meta, dtype, capacity)
@@ -227,7 +227,7 @@ class Store:
     def restore_raw(self, name: str) -> Table | None:
         """The stored table of that name with the columns it was stored with, None if there is none."""
         meta = self._table_meta(name)
-        return None if meta is None else self._restore(meta, _parse_dtype(meta.dtype), None)
+        return None if meta is None else self._restore(meta, self._dtype_of(meta), None)
 
     def close(self) -> None:
         """Gives the directory free for others; nothing is saved."""
@@ -247,7 +247,7 @@ class Store:
         return [number for number in numbers if number is not None]
 
     def _read_manifest(self, name: str) -> tuple[Manifest, bytes]:
-        encoded = (self.directory / name).read_bytes()
+        encoded = segments.read_manifest(self.directory / name)
         manifest = segments.decode_manifest(encoded, name)
         if manifest.schema > self._schema:
             raise NewerFormat(f"{name} holds the state of a newer version of tidegauge")
@@ -278,12 +278,21 @@ class Store:
             raise RuntimeError("restore tables before the first save")
         return next((meta for meta in self._indices[generation.number].tables if meta.name == name), None)
 
+    def _dtype_of(self, meta: TableMeta) -> np.dtype[Any]:
+        try:
+            return np.lib.format.descr_to_dtype(ast.literal_eval(meta.dtype))
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+            raise StateUnreadable(f"{self.directory}: table {meta.name} has columns that are none") from error
+
     def _restore(self, meta: TableMeta, dtype: np.dtype[Any], capacity: int | None) -> Table:
-        table = Table(meta.name, dtype, None if capacity is None else max(capacity, meta.high_water))
-        table.prepare(meta.high_water)
-        bases = np.zeros(table.pages, np.int64)
         generation = self._loaded()
         try:
+            stored = sum(e.length for index in self._indices.values() for e in index.entries if e.name == meta.name)
+            if meta.high_water > 8 * stored:  # each row's place takes a bit at least
+                raise Damaged(f"table {meta.name} cannot have {meta.high_water} rows in {stored} bytes")
+            table = Table(meta.name, dtype, None if capacity is None else max(capacity, meta.high_water))
+            table.prepare(meta.high_water)
+            bases = np.zeros(table.pages, np.int64)
             if table.rows_per_page != meta.rows_per_page:
                 raise Damaged(f"table {meta.name} is stored in pages of {meta.rows_per_page} rows")
             for ref in generation.manifest.segments:
@@ -294,8 +303,8 @@ class Store:
             table.recount()
             if table.live != meta.live:
                 raise Damaged(f"table {meta.name} has {table.live} rows in use instead of {meta.live}")
-        except (Damaged, OSError) as error:
-            raise StateUnreadable(f"{self.directory}: {error}") from error
+        except (Damaged, OSError, ValueError, IndexError, MemoryError) as error:
+            raise StateUnreadable(f"{self.directory}: table {meta.name}: {error}") from error
         tables = {**generation.tables, meta.name: _Saved(meta.since, bases, table)}
         self._generation = replace(generation, tables=tables)
         return table
@@ -380,10 +389,6 @@ def _saved(generation: _Generation, difference: Difference, number: int) -> _Sav
         raise ValueError(f"table {difference.table.name} left the state after this capture was taken")
     before = generation.tables[difference.table.name]
     return _Saved(before.since, difference.bases(before.bases, number), difference.table)
-
-
-def _parse_dtype(text: str) -> np.dtype[Any]:
-    return np.lib.format.descr_to_dtype(ast.literal_eval(text))
 
 
 def _digest(blobs: Mapping[str, bytes]) -> bytes:
