@@ -30,6 +30,7 @@ from tidegauge.config.shapes import (
     Shape,
     Text,
     TimeZone,
+    UrlTemplate,
 )
 
 PREDICTION_FIELDS = (
@@ -272,6 +273,19 @@ MODEL = Section(
     ),
 )
 
+LINKS = Section(
+    "links",
+    (
+        _key(
+            settings.Links,
+            "dashboard",
+            UrlTemplate(("model", "version")),
+            "Where the page leads from a model or a version.",
+        ),
+        _key(settings.Links, "runbook", UrlTemplate(("alert",)), "Where the page leads from what is wrong."),
+    ),
+)
+
 ROOT = Section(
     "the configuration",
     (
@@ -288,5 +302,6 @@ ROOT = Section(
         _key(settings.Settings, "poll_interval", Duration(10, HOUR), "How often files are looked at."),
         _key(settings.Settings, "max_line_bytes", Integer(1 << 10, 4 << 20), "Longer lines are skipped and counted."),
         _key(settings.Settings, "max_models", Integer(1, 10_000), 'Models that the "*" entry may create.'),
+        Key("links", LINKS, "Where people go on from the page.", None),
     ),
 )

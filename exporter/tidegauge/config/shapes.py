@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from tidegauge.config.durations import format_duration, parse_duration
+from tidegauge.config.links import template_problem
 from tidegauge.config.problems import listed, quote, suggest
 
 Scalar = str | int | float | bool | None
@@ -215,7 +216,26 @@ class TimeZone:
         return text
 
 
-Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone
+@dataclass(frozen=True, slots=True)
+class UrlTemplate:
+    """An http or https URL in which `{name}` stands for a value, percent-encoded when it is filled in."""
+
+    placeholders: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        named = " or ".join(f"{{{name}}}" for name in self.placeholders)
+        return f"an http or https URL, with {named} where their names belong"
+
+    def read(self, value: Scalar, raw: str) -> str:
+        text = Text(longest=2048).read(value, raw)
+        problem = template_problem(text, self.placeholders)
+        if problem:
+            raise Refused(problem)
+        return text
+
+
+Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone | UrlTemplate
 
 
 @dataclass(frozen=True, slots=True)

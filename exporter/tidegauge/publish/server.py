@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from tidegauge.publish.documents import Document
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, accepts_gzip, wants_openmetrics
 from tidegauge.publish.render import LabelCache, Rendered, render_lines
 from tidegauge.publish.request import BadRequestError, ConnectionReader, Request, Response, write_response
@@ -30,10 +31,6 @@ MAX_CONNECTIONS = 512
 _STOP_SECONDS = 2.0
 _ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EACCES)
 _READERS = ("GET", "HEAD")
-_PAGE_HEADERS = (
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
-)
 _METRICS_HEADERS = (("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "no-store"))
 _log = logging.getLogger(__name__)
 
@@ -43,7 +40,8 @@ class Publication:
     """One result as it is to be served until the next."""
 
     samples: Sequence[AnySamples]
-    page: bytes  # HTML of /
+    page: Document  # HTML of /
+    status: Document  # JSON of /api/v1/status
     ready: bool
 
 
@@ -59,7 +57,7 @@ class _Published:
     """A publication with its renderings, each made when first asked for and then kept."""
 
     def __init__(self, publication: Publication, lines: Rendered) -> None:
-        self.page = publication.page
+        self.page, self.status = publication.page, publication.status
         self.ready = publication.ready
         self._lines = lines
         self._lock = threading.Lock()
@@ -93,10 +91,11 @@ class _Connection:
 
 
 class Server:
-    """Serves /metrics, /, /-/healthy, /-/ready and /-/reload.
+    """Serves /metrics, /, /api/v1/status, /-/healthy, /-/ready and /-/reload.
 
     `address` is "host:port": an empty host means every interface, an IPv6 host stands in brackets, port 0 picks one.
-    Raises ValueError for an address that is none. Until the first `publish`, /metrics and / answer 503.
+    Raises ValueError for an address that is none. Until the first `publish`, what it
+    publishes is answered by 503.
     """
 
     def __init__(
@@ -126,6 +125,7 @@ class Server:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             "/": (_READERS, self._page),
             "/metrics": (_READERS, self._metrics),
+            "/api/v1/status": (_READERS, self._status),
             "/-/healthy": (_READERS, self._healthy),
             "/-/ready": (_READERS, self._ready),
             "/-/reload": (("POST", "PUT"), self._reload),
@@ -278,10 +278,16 @@ class Server:
             _log.exception("cannot answer %s", request.path)
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the exporter's log")
 
-    def _page(self, _: Request) -> Response:
-        if self._published is None:
+    def _page(self, request: Request) -> Response:
+        return self._document(request, None if self._published is None else self._published.page)
+
+    def _status(self, request: Request) -> Response:
+        return self._document(request, None if self._published is None else self._published.status)
+
+    def _document(self, request: Request, document: Document | None) -> Response:
+        if document is None:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "starting")
-        return Response(HTTPStatus.OK, self._published.page, "text/html; charset=utf-8", _PAGE_HEADERS)
+        return document.response(compressed=accepts_gzip(request.headers.get("accept-encoding", "")))
 
     def _metrics(self, request: Request) -> Response:
         published = self._published

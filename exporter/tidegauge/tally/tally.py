@@ -237,6 +237,22 @@ class Tally:
         table = self._counts[number][sliced]
         return _sum_by(series, table.rows["counts"], row)
 
+    def stretches(
+        self, family: str, start: int, end: int, width: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(series, start, sums) of whole versions for each stretch of `width` ms in [start, end) that has any."""
+        number = self._family(family)
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        row = cells["counts"][:, number].astype(np.int64) - 1
+        wanted = (row >= 0) & (cells["pane"] >= start) & (cells["pane"] < end)
+        wanted &= cells["series"] % self.series.per_version == 0
+        series, row = cells["series"][wanted].astype(np.int64), row[wanted]
+        stretch = cells["pane"][wanted] // width * width
+        first, group = _distinct_pairs(series, stretch)
+        found, sums = _sum_by(group, self._counts[number][False].rows["counts"], row)
+        return series[first][found], stretch[first][found], sums
+
     def blocks(self, family: str, start: int, end: int) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """(series, sums) of whole versions and slices for each block of [start, end) that has any, by block start."""
         number = self._family(family)

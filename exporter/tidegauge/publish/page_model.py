@@ -1,0 +1,270 @@
+"""One model in detail: its versions side by side, each with its score, its recent past, feedback and slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from tidegauge.publish import words
+from tidegauge.publish.charts import Scale, common_scale, gauge, trend
+from tidegauge.publish.markup import link, name, sentence, table, text, visible
+from tidegauge.publish.report import (
+    CoverageReport,
+    ModelReport,
+    ProxyReport,
+    ScoreReport,
+    SliceReport,
+    TrendReport,
+    VersionReport,
+)
+from tidegauge.publish.summaries import LABELS, objective_words
+
+SHAPES = {
+    "missed": "▲",
+    "silent": "■",
+    "idle": "□",
+    "uncertain": "◆",
+    "unknown": "○",
+    "no_objective": "–",
+    "met": "●",
+}
+SHOWN_SLICES = 12
+"""The worst; /api/v1/status has more."""
+
+
+def chip(verdict: str) -> str:
+    """A verdict by shape, word and colour."""
+    return f'<span class="c"><span aria-hidden="true">{SHAPES[verdict]}</span> {LABELS[verdict]}</span>'
+
+
+def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: bool) -> str:
+    """The section of the model of that number; `unfolded`: with its tables open. `now` is what "ago" counts from."""
+    about = [words_of_task(model)]
+    if model.owner:
+        about.append(f"owned by {name(model.owner)}")
+    about += [
+        f"{name(one.name)}: {one.kind} feedback, scored after {words.duration(one.maturity_seconds)}"
+        for one in model.channels
+    ]
+    board = f" {link(model.dashboard, 'Dashboard', f'of {visible(model.name)}')}" if model.dashboard else ""
+    scales = _scales(model)
+    cards = "".join(
+        _version(model, one, f"m{number}v{place}", scales, now, unfolded=unfolded)
+        for place, one in enumerate(model.versions, 1)
+    )
+    return (
+        f'<section class="m {model.verdict}" aria-labelledby="m{number}"><div class="a"><h3 id="m{number}">'
+        f'{name(model.name)}</h3>{chip(model.verdict)}<span class="q">{" · ".join(about)}</span>{board}</div>'
+        f'<div class="vs">{cards or "<p>No predictions yet.</p>"}</div></section>'
+    )
+
+
+def words_of_task(model: ModelReport) -> str:
+    """ "binary classification"."""
+    kinds = {"binary": "binary classification", "multiclass": "multiclass classification"}
+    return kinds.get(model.task, text(model.task))
+
+
+def _scales(model: ModelReport) -> dict[tuple[str, str], Scale | None]:
+    by_pair: dict[tuple[str, str], list[ScoreReport]] = {}
+    for version in model.versions:
+        if version.headline is not None:
+            by_pair.setdefault((version.headline.channel, version.headline.metric), []).append(version.headline)
+    return {pair: common_scale(scores) for pair, scores in by_pair.items()}
+
+
+def _version(
+    model: ModelReport,
+    version: VersionReport,
+    anchor: str,
+    scales: dict[tuple[str, str], Scale | None],
+    now: datetime,
+    *,
+    unfolded: bool,
+) -> str:
+    who = visible(version.name)
+    away = [link(version.dashboard, "Dashboard", f"of version {who}")] if version.dashboard else []
+    away += [link(version.runbook, "Runbook", f"for version {who}")] if version.runbook else []
+    parts = [
+        f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
+        f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
+        _headline(version, scales),
+        _past(version),
+        _facts(version, now),
+        _scores(model, version, who, unfolded=unfolded),
+        _slices(version, who, unfolded=unfolded),
+        _proxies(version.proxies, who),
+        "</article>",
+    ]
+    return "".join(parts)
+
+
+def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None]) -> str:
+    score = version.headline
+    if score is None or score.score is None:
+        return f"<p>{sentence(_capital(version.summary))}.</p>"
+    decimals = words.decimals_for(score.lower, score.upper, score.score)
+    scale = scales.get((score.channel, score.metric))
+    drawn = f"<figure>{gauge(score, scale)}</figure>" if scale is not None else ""
+    more = f"<p>{sentence(_capital(version.summary))}.</p>" if _needs_words(version, score) else ""
+    return (
+        f'<p class="b"><b>{words.number(score.score, decimals)}</b><span>'
+        f"{words.span(score.lower, score.upper, decimals)}</span>"
+        f'<span class="q">{text(score.metric.replace("_", " "))} {words.window_words(score.window)}'
+        f"</span></p>{drawn}{more}"
+    )
+
+
+def _needs_words(version: VersionReport, score: ScoreReport) -> bool:
+    """Whether number, interval, objective and chip do not say everything."""
+    return version.verdict in ("silent", "unknown", "uncertain") or score.state != "ok"
+
+
+def _past(version: VersionReport) -> str:
+    drawn = []
+    for past in version.trends:
+        picture = trend(past)
+        if picture:
+            drawn.append(f"<figure>{picture}{_caption(past, alone=len(version.trends) == 1)}</figure>")
+    return "".join(drawn)
+
+
+def _caption(past: TrendReport, *, alone: bool) -> str:
+    known = [value for value in past.scores if value is not None]
+    decimals = words.decimals_for(min(known), max(known), *known)
+    length = words.duration(past.step_seconds * len(past.scores))
+    span = f"{words.number(min(known), decimals)} to {words.number(max(known), decimals)}"
+    metric = "" if alone else f"{text(past.metric.replace('_', ' '))}, "
+    return (
+        f"<figcaption><span>{metric}last {length} by {words.duration(past.step_seconds)}</span>"
+        f"<span>{span}</span></figcaption>"
+    )
+
+
+def _facts(version: VersionReport, now: datetime) -> str:
+    facts = []
+    channels = list(dict.fromkeys(one.channel for one in version.coverage))
+    for channel in channels:
+        which = f" {name(channel)}" if len(channels) > 1 else ""
+        rolling = [one for one in version.coverage if one.channel == channel and one.window_seconds is not None]
+        facts.append((f"Labelled{which}", "; ".join(_coverage(one) for one in rolling)))
+        delay = next((one for one in version.delays if one.channel == channel), None)
+        if delay is not None and delay.median_seconds is not None and delay.p95_seconds is not None:
+            half, most = words.duration(delay.median_seconds), words.duration(delay.p95_seconds)
+            facts.append((f"Label delay{which}", f"half within {half}, 95 % within {most}"))
+    made = {one.window: one.predictions for one in version.coverage if one.predictions is not None}
+    lately = "; ".join(f"{words.count(number)} in {words.window_span(window)}" for window, number in made.items())
+    facts.append(("Predictions", f"{words.count(version.predictions)} so far" + (f"; {lately}" if lately else "")))
+    if version.errors:
+        facts.append(("Errors", f"{words.percent(version.errors / max(version.predictions, 1))} gave no answer"))
+    if version.last_prediction_at is not None:
+        facts.append(("Last one", words.ago(version.last_prediction_at, now)))
+    return "<dl>" + "".join(f"<dt>{title}</dt><dd>{fact}</dd>" for title, fact in facts) + "</dl>"
+
+
+def _coverage(part: CoverageReport) -> str:
+    if part.ratio is None:
+        return f"none old enough in {words.window_span(part.window)}"
+    return f"{words.percent(part.ratio)} of {words.count(part.mature_predictions)} in {words.window_span(part.window)}"
+
+
+def _scores(model: ModelReport, version: VersionReport, who: str, *, unfolded: bool) -> str:
+    rolling = [one for one in version.scores if one.window_seconds is not None]
+    if not rolling:
+        return ""
+    windows = list(dict.fromkeys(one.window for one in rolling))
+    by_place = {(one.channel, one.metric, one.window): one for one in rolling}
+    several = len(model.channels) > 1
+    rows = []
+    for channel, metric in dict.fromkeys((one.channel, one.metric) for one in rolling):
+        first = by_place[channel, metric, windows[0]]
+        title = text(metric.replace("_", " "))
+        objective = objective_words(first)
+        title += f" <small>{objective}</small>" if objective else ""
+        cells = [by_place.get((channel, metric, window)) for window in windows]
+        rows.append([title, *([name(channel)] if several else []), *map(_score_cell, cells)])
+    titles = ["Score", *(["Channel"] if several else []), *(f"last {words.window_span(one)}" for one in windows)]
+    caption = f"Scores of {text(who)} with 95 % intervals"
+    body = table(caption, titles, rows, lambda column: column > int(several))
+    opened = " open" if unfolded else ""
+    return f"<details{opened}><summary>All scores ({len(rows)})</summary>{body}</details>"
+
+
+def _score_cell(score: ScoreReport | None) -> str:
+    if score is None:
+        return ""
+    if score.score is None:
+        return f'<span class="q">{score.state.replace("_", " ")}</span>'
+    decimals = words.decimals_for(score.lower, score.upper, score.score)
+    mark = ""
+    if score.verdict == "missed":
+        mark = f'{_shape(score.verdict)}<span class="h">missed: </span>'
+    few = " few samples" if score.state == "insufficient_samples" else ""
+    interval = words.span(score.lower, score.upper, decimals)
+    return f"{mark}{words.number(score.score, decimals)} <small>{interval}{few}</small>"
+
+
+def _slices(version: VersionReport, who: str, *, unfolded: bool) -> str:
+    if not version.slices:
+        return ""
+    worst = version.slices[0]
+    shown = version.slices[:SHOWN_SLICES]
+    told = (
+        f"worst {name(worst.key)} {name(worst.value)} {_slice_score(worst)}" if worst.score is not None else "no score"
+    )
+    metric = text(worst.metric.replace("_", " "))
+    caption = f"{metric} of {text(who)} by slice {words.window_words(worst.window)}, worst first"
+    titles = ["Slice", metric, "95 %", "Samples", "Verdict"]
+    rows = [
+        [
+            f'<span class="q">{name(one.key)}</span> {name(one.value)}',
+            _slice_score(one),
+            words.span(one.lower, one.upper, _slice_decimals(one)),
+            words.count(one.samples),
+            _slice_verdict(one),
+        ]
+        for one in shown
+    ]
+    rest = len(version.slices) - len(shown)
+    more = f'<p class="q">and {rest} more; see /api/v1/status.</p>' if rest else ""
+    body = table(caption, titles, rows, lambda column: 0 < column < 4)
+    opened = " open" if unfolded else ""
+    return f"<details{opened}><summary>Slices ({len(version.slices)}): {told}</summary>{body}{more}</details>"
+
+
+def _slice_decimals(one: SliceReport) -> int:
+    return words.decimals_for(one.lower, one.upper, one.score)
+
+
+def _slice_score(one: SliceReport) -> str:
+    return words.number(one.score, _slice_decimals(one))
+
+
+def _slice_verdict(one: SliceReport) -> str:
+    if one.state != "ok":
+        return one.state.replace("_", " ").replace("insufficient samples", "few samples")
+    if one.verdict == "no_objective":
+        return ""
+    return f"{_shape(one.verdict)}{one.verdict}"
+
+
+def _shape(verdict: str) -> str:
+    return f'<span class="{verdict}"><span class="i" aria-hidden="true">{SHAPES[verdict]}</span></span>'
+
+
+def _proxies(proxies: Sequence[ProxyReport], who: str) -> str:
+    if not proxies:
+        return ""
+    rows = []
+    for one in proxies:
+        decimals = words.decimals_for(one.lower, one.upper, one.score)
+        samples = "" if one.samples is None else words.count(one.samples)
+        cells = [words.number(one.score, decimals), words.span(one.lower, one.upper, decimals), samples]
+        rows.append([name(one.signal), words.window_span(one.window), *cells])
+    titles = ["Signal", "Window", "Value", "95 %", "Samples"]
+    body = table(f"Proxy signals of {text(who)}", titles, rows, lambda column: column > 1)
+    return f"<details><summary>Proxy signals ({len({one.signal for one in proxies})})</summary>{body}</details>"
+
+
+def _capital(told: str) -> str:
+    return told[:1].upper() + told[1:]
