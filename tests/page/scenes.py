@@ -155,7 +155,7 @@ def silent(directory: Path) -> Path:
 
 
 def broken(directory: Path) -> Path:
-    """Globs that match nothing, a directory that is not there, a folder nobody may enter, and lines that are refused."""
+    """Globs that match nothing, a directory that is not there, and lines that are refused."""
     more = "  - predictions: nowhere/*.jsonl\n  - {feedback: labels-*.jsonl, channel: outcome}\n"
     config = write(directory, configuration([model_section("fraud")], sources=more), [("fraud", HEALTHY)])
     spoil(directory)

@@ -42,9 +42,12 @@ def judge(state: str, lower: float | None, upper: float | None, target: float | 
 
 
 def together(verdicts: Iterable[str]) -> str:
-    """The verdict of a whole from those of its parts: a part that is not known or idle does not hide the others."""
+    """The verdict of a whole from those of its parts: a part that is not known or idle does not hide the others.
+
+    A whole without parts is idle.
+    """
     found = set(verdicts)
-    return next((verdict for verdict in _TOGETHER if verdict in found), UNKNOWN)
+    return next((verdict for verdict in _TOGETHER if verdict in found), IDLE)
 
 
 def is_silent(predictions: int, coverage: float | None, minimum: int) -> bool:

@@ -27,7 +27,6 @@ from tidegauge.publish.report import (
     moment,
 )
 from tidegauge.publish.status_json import CONTENT_TYPE as JSON
-from tidegauge.publish.status_json import HEADERS as STATUS_HEADERS
 from tidegauge.publish.status_json import render_status
 
 
@@ -122,4 +121,4 @@ def page_document(shown: Report) -> Document:
 
 def status_document(shown: Report) -> Document:
     """The same as JSON."""
-    return Document(lambda: render_status(shown), JSON, STATUS_HEADERS)
+    return Document(lambda: render_status(shown), JSON)

@@ -1,6 +1,7 @@
 """Two small drawings as inline SVG: an interval against its objective, and the recent past of a score.
 
-Coordinates are rounded to tenths of the view box. Each drawing says in its title what it shows.
+They stretch to the width that there is, strokes excepted. Coordinates are rounded to tenths of the view box. Each
+drawing says in its title what it shows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tidegauge.publish.markup import text
 from tidegauge.publish.report import ScoreReport, TrendReport
 
 WIDTH = 240.0
-_GAUGE_HEIGHT = 30.0
+_GAUGE_HEIGHT = 20.0
 _TREND_HEIGHT = 54.0
 _EDGE = 6.0
 
@@ -57,16 +58,13 @@ def gauge(score: ScoreReport, scale: Scale) -> str:
         at = scale.at(score.target)
         zone = (at, WIDTH - at) if score.direction == "at_most" else (0.0, at)
         told += f", objective {'at most' if score.direction == 'at_most' else 'at least'} {words.plain(score.target)}"
-        anchor = "start" if at < 30 else "end" if at > WIDTH - 30 else "middle"
-        parts.append(f'<rect class="zone" x="{_n(zone[0])}" y="2" width="{_n(zone[1])}" height="16"/>')
-        parts.append(f'<path class="ob" d="M{_n(at)} 1V19"/>')
-        parts.append(f'<text x="{_n(at)}" y="28.5" text-anchor="{anchor}">objective {words.plain(score.target)}</text>')
+        parts.append(f'<rect class="zone" x="{_n(zone[0])}" y="1" width="{_n(zone[1])}" height="18"/>')
+        parts.append(f'<path class="ob" d="M{_n(at)} 0V20"/>')
     left, right = scale.at(score.lower), scale.at(score.upper)
     parts.append(f'<path class="iv" d="M{_n(left)} 10H{_n(max(right, left + 0.1))}"/>')
-    parts.append(f'<circle class="pt" cx="{_n(scale.at(score.score))}" cy="10" r="3.4"/>')
-    return _svg(
-        told, _GAUGE_HEIGHT if score.target is not None else 20.0, f'<path class="ax" d="M0 10H240"/>{"".join(parts)}'
-    )
+    parts.append(f'<path class="pt" d="M{_n(scale.at(score.score))} 10h.1"/>')
+    inner = f'<path class="ax" d="M0 10H240"/>{"".join(parts)}'
+    return _svg("g", told, _GAUGE_HEIGHT, inner)
 
 
 def trend(past: TrendReport) -> str:
@@ -91,6 +89,7 @@ def trend(past: TrendReport) -> str:
     if past.target is not None:
         objective = f'<path class="od" d="M0 {_n(scale.at(past.target))}H240"/>'
     return _svg(
+        "r",
         trend_words(past),
         _TREND_HEIGHT,
         f'<path class="bd" d="{"".join(band)}"/>{objective}<path class="ln" d="{"".join(line)}"/>',
@@ -123,8 +122,11 @@ def _runs(past: TrendReport) -> Iterator[list[tuple[int, tuple[float, float, flo
         yield run
 
 
-def _svg(title: str, height: float, inner: str) -> str:
-    return f'<svg role="img" viewBox="0 0 240 {_n(height)}"><title>{text(title, 400)}</title>{inner}</svg>'
+def _svg(kind: str, title: str, height: float, inner: str) -> str:
+    return (
+        f'<svg class="{kind}" role="img" viewBox="0 0 240 {_n(height)}" preserveAspectRatio="none">'
+        f"<title>{text(title, 400)}</title>{inner}</svg>"
+    )
 
 
 def _n(value: float) -> str:

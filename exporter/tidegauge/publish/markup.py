@@ -18,6 +18,7 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+_CODE = re.compile("`([^`]+)`")
 _COMBINING = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
@@ -47,6 +48,11 @@ def name(value: str) -> str:
 def sentence(value: str) -> str:
     """A sentence that may hold names."""
     return text(value, LONGEST_MESSAGE)
+
+
+def advice(value: str) -> str:
+    """A sentence in which `keys` and `commands` stand between backticks."""
+    return _CODE.sub(r"<code>\1</code>", sentence(value))
 
 
 def link(target: str, label: str, hidden: str = "") -> str:

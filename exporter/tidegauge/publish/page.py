@@ -10,7 +10,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from tidegauge.publish import words
-from tidegauge.publish.markup import link, name, sentence, table, text, visible
+from tidegauge.publish.markup import advice, link, name, sentence, table, text, visible
 from tidegauge.publish.page_model import SHAPES, chip, model_section
 from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report
 from tidegauge.publish.style import HASH, STYLE
@@ -22,10 +22,9 @@ HEADERS = (
         "Content-Security-Policy",
         f"default-src 'none'; style-src 'sha256-{HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     ),
-    ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
-UNFOLDED_VERSIONS = 4
+UNFOLDED_VERSIONS = 2
 """With so few versions in all, their tables are open from the start."""
 STALE_REFRESHES = 6
 STALE_SECONDS = 60.0
@@ -101,8 +100,6 @@ def _of_models(models: tuple[ModelReport, ...]) -> str:
             "met": "The model meets its objective",
         }
         return alone[models[0].verdict]
-    if found["met"] == len(models):
-        return f"All {len(models)} models meet their objectives"
     said = {
         "missed": ("misses its objective", "miss their objectives"),
         "silent": ("gets no feedback", "get no feedback"),
@@ -112,6 +109,9 @@ def _of_models(models: tuple[ModelReport, ...]) -> str:
         "no_objective": ("has no objective", "have no objective"),
         "met": ("is fine", "are fine"),
     }
+    if len(found) == 1:
+        verdict = models[0].verdict
+        return f"All {len(models)} models {said[verdict][1] if verdict != 'met' else 'meet their objectives'}"
     parts = [f"{found[verdict]} {said[verdict][found[verdict] > 1]}" for verdict in LABELS if found[verdict]]
     return f"Of {len(models)} models, " + (parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}")
 
@@ -136,7 +136,7 @@ def _glance(models: list[tuple[int, ModelReport]]) -> str:
         lines = "".join(
             f'<li class="{one.verdict}"><span class="i" aria-hidden="true">{SHAPES[one.verdict]}</span>'
             f"{name(one.name)}: {sentence(one.summary)}</li>"
-            for one in model.versions
+            for one in sorted(model.versions, key=lambda one: list(LABELS).index(one.verdict))
         )
         items.append(
             f'<li class="{model.verdict}"><div class="a"><a href="#m{number}">{name(model.name)}</a>'
@@ -178,7 +178,7 @@ def _problem(problem: ProblemReport) -> str:
     away = f" {link(problem.runbook, 'Runbook', f'for {visible(problem.code)}')}" if problem.runbook else ""
     return (
         f'<li class="{problem.severity}"><p><span class="c"><span aria-hidden="true">{shape}</span> {word}</span> '
-        f'{subject}{sentence(problem.message)}</p><p class="q">{sentence(problem.advice)}{away}</p></li>'
+        f'{subject}{sentence(problem.message)}</p><p class="q">{advice(problem.advice)}{away}</p></li>'
     )
 
 

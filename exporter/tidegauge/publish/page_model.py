@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from tidegauge.publish import words
@@ -11,7 +10,6 @@ from tidegauge.publish.markup import link, name, sentence, table, text, visible
 from tidegauge.publish.report import (
     CoverageReport,
     ModelReport,
-    ProxyReport,
     ScoreReport,
     SliceReport,
     TrendReport,
@@ -43,7 +41,7 @@ def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: b
     if model.owner:
         about.append(f"owned by {name(model.owner)}")
     about += [
-        f"{name(one.name)}: {one.kind} feedback, scored after {words.duration(one.maturity_seconds)}"
+        f"{name(one.name)}: {text(one.kind)} feedback, scored after {words.duration(one.maturity_seconds)}"
         for one in model.channels
     ]
     board = f" {link(model.dashboard, 'Dashboard', f'of {visible(model.name)}')}" if model.dashboard else ""
@@ -88,13 +86,15 @@ def _version(
     parts = [
         f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
         f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
+        '<div class="g2"><div>',
         _headline(version, scales),
         _past(version),
+        "</div><div>",
         _facts(version, now),
-        _scores(model, version, who, unfolded=unfolded),
-        _slices(version, who, unfolded=unfolded),
-        _proxies(version.proxies, who),
-        "</article>",
+        _scores(model, version, unfolded=unfolded),
+        _slices(model, version, unfolded=unfolded),
+        _proxies(model, version, unfolded=unfolded),
+        "</div></div></article>",
     ]
     return "".join(parts)
 
@@ -105,19 +105,24 @@ def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None
         return f"<p>{sentence(_capital(version.summary))}.</p>"
     decimals = words.decimals_for(score.lower, score.upper, score.score)
     scale = scales.get((score.channel, score.metric))
-    drawn = f"<figure>{gauge(score, scale)}</figure>" if scale is not None else ""
+    drawn = f"<figure>{gauge(score, scale)}{_promise(score)}</figure>" if scale is not None else ""
     more = f"<p>{sentence(_capital(version.summary))}.</p>" if _needs_words(version, score) else ""
     return (
         f'<p class="b"><b>{words.number(score.score, decimals)}</b><span>'
         f"{words.span(score.lower, score.upper, decimals)}</span>"
-        f'<span class="q">{text(score.metric.replace("_", " "))} {words.window_words(score.window)}'
+        f'<span class="q">{text(score.metric.replace("_", " "))} {text(words.window_words(score.window))}'
         f"</span></p>{drawn}{more}"
     )
 
 
+def _promise(score: ScoreReport) -> str:
+    objective = objective_words(score)
+    return f"<figcaption>objective {objective}</figcaption>" if objective else ""
+
+
 def _needs_words(version: VersionReport, score: ScoreReport) -> bool:
     """Whether number, interval, objective and chip do not say everything."""
-    return version.verdict in ("silent", "unknown", "uncertain") or score.state != "ok"
+    return version.verdict in ("silent", "unknown") or score.state != "ok"
 
 
 def _past(version: VersionReport) -> str:
@@ -152,9 +157,9 @@ def _facts(version: VersionReport, now: datetime) -> str:
         if delay is not None and delay.median_seconds is not None and delay.p95_seconds is not None:
             half, most = words.duration(delay.median_seconds), words.duration(delay.p95_seconds)
             facts.append((f"Label delay{which}", f"half within {half}, 95 % within {most}"))
-    made = {one.window: one.predictions for one in version.coverage if one.predictions is not None}
-    lately = "; ".join(f"{words.count(number)} in {words.window_span(window)}" for window, number in made.items())
-    facts.append(("Predictions", f"{words.count(version.predictions)} so far" + (f"; {lately}" if lately else "")))
+    made = next((one for one in version.coverage if one.predictions is not None), None)
+    lately = f"; {words.count(made.predictions or 0)} in {text(words.window_span(made.window))}" if made else ""
+    facts.append(("Predictions", f"{words.count(version.predictions)} so far{lately}"))
     if version.errors:
         facts.append(("Errors", f"{words.percent(version.errors / max(version.predictions, 1))} gave no answer"))
     if version.last_prediction_at is not None:
@@ -163,12 +168,18 @@ def _facts(version: VersionReport, now: datetime) -> str:
 
 
 def _coverage(part: CoverageReport) -> str:
+    window = text(words.window_span(part.window))
     if part.ratio is None:
-        return f"none old enough in {words.window_span(part.window)}"
-    return f"{words.percent(part.ratio)} of {words.count(part.mature_predictions)} in {words.window_span(part.window)}"
+        return f"none old enough in {window}"
+    return f"{words.percent(part.ratio)} of {words.count(part.mature_predictions)} in {window}"
 
 
-def _scores(model: ModelReport, version: VersionReport, who: str, *, unfolded: bool) -> str:
+def _called(model: ModelReport, version: VersionReport) -> str:
+    """Model and version, so that no two tables of the page have one name."""
+    return f"{text(model.name, 60)} {text(version.name, 60)}"
+
+
+def _scores(model: ModelReport, version: VersionReport, *, unfolded: bool) -> str:
     rolling = [one for one in version.scores if one.window_seconds is not None]
     if not rolling:
         return ""
@@ -183,8 +194,8 @@ def _scores(model: ModelReport, version: VersionReport, who: str, *, unfolded: b
         title += f" <small>{objective}</small>" if objective else ""
         cells = [by_place.get((channel, metric, window)) for window in windows]
         rows.append([title, *([name(channel)] if several else []), *map(_score_cell, cells)])
-    titles = ["Score", *(["Channel"] if several else []), *(f"last {words.window_span(one)}" for one in windows)]
-    caption = f"Scores of {text(who)} with 95 % intervals"
+    titles = ["Score", *(["Channel"] if several else []), *(f"last {text(words.window_span(one))}" for one in windows)]
+    caption = f"Scores of {_called(model, version)} with 95 % intervals"
     body = table(caption, titles, rows, lambda column: column > int(several))
     opened = " open" if unfolded else ""
     return f"<details{opened}><summary>All scores ({len(rows)})</summary>{body}</details>"
@@ -194,7 +205,7 @@ def _score_cell(score: ScoreReport | None) -> str:
     if score is None:
         return ""
     if score.score is None:
-        return f'<span class="q">{score.state.replace("_", " ")}</span>'
+        return f'<span class="q">{text(score.state.replace("_", " "))}</span>'
     decimals = words.decimals_for(score.lower, score.upper, score.score)
     mark = ""
     if score.verdict == "missed":
@@ -204,7 +215,7 @@ def _score_cell(score: ScoreReport | None) -> str:
     return f"{mark}{words.number(score.score, decimals)} <small>{interval}{few}</small>"
 
 
-def _slices(version: VersionReport, who: str, *, unfolded: bool) -> str:
+def _slices(model: ModelReport, version: VersionReport, *, unfolded: bool) -> str:
     if not version.slices:
         return ""
     worst = version.slices[0]
@@ -213,21 +224,20 @@ def _slices(version: VersionReport, who: str, *, unfolded: bool) -> str:
         f"worst {name(worst.key)} {name(worst.value)} {_slice_score(worst)}" if worst.score is not None else "no score"
     )
     metric = text(worst.metric.replace("_", " "))
-    caption = f"{metric} of {text(who)} by slice {words.window_words(worst.window)}, worst first"
-    titles = ["Slice", metric, "95 %", "Samples", "Verdict"]
+    caption = f"{metric} of {_called(model, version)} by slice {text(words.window_words(worst.window))}, worst first"
+    titles = ["Slice", metric, "95 %", "Samples"]
     rows = [
         [
-            f'<span class="q">{name(one.key)}</span> {name(one.value)}',
+            f'{_slice_verdict(one)}<span class="q">{name(one.key)}</span> {name(one.value)}',
             _slice_score(one),
             words.span(one.lower, one.upper, _slice_decimals(one)),
-            words.count(one.samples),
-            _slice_verdict(one),
+            words.count(one.samples) + ("<small> few</small>" if one.state == "insufficient_samples" else ""),
         ]
         for one in shown
     ]
     rest = len(version.slices) - len(shown)
     more = f'<p class="q">and {rest} more; see /api/v1/status.</p>' if rest else ""
-    body = table(caption, titles, rows, lambda column: 0 < column < 4)
+    body = table(caption, titles, rows, lambda column: column > 0)
     opened = " open" if unfolded else ""
     return f"<details{opened}><summary>Slices ({len(version.slices)}): {told}</summary>{body}{more}</details>"
 
@@ -241,18 +251,17 @@ def _slice_score(one: SliceReport) -> str:
 
 
 def _slice_verdict(one: SliceReport) -> str:
-    if one.state != "ok":
-        return one.state.replace("_", " ").replace("insufficient samples", "few samples")
     if one.verdict == "no_objective":
         return ""
-    return f"{_shape(one.verdict)}{one.verdict}"
+    return f'{_shape(one.verdict)}<span class="h">{one.verdict}: </span>'
 
 
 def _shape(verdict: str) -> str:
     return f'<span class="{verdict}"><span class="i" aria-hidden="true">{SHAPES[verdict]}</span></span>'
 
 
-def _proxies(proxies: Sequence[ProxyReport], who: str) -> str:
+def _proxies(model: ModelReport, version: VersionReport, *, unfolded: bool) -> str:
+    proxies = version.proxies
     if not proxies:
         return ""
     rows = []
@@ -260,10 +269,11 @@ def _proxies(proxies: Sequence[ProxyReport], who: str) -> str:
         decimals = words.decimals_for(one.lower, one.upper, one.score)
         samples = "" if one.samples is None else words.count(one.samples)
         cells = [words.number(one.score, decimals), words.span(one.lower, one.upper, decimals), samples]
-        rows.append([name(one.signal), words.window_span(one.window), *cells])
+        rows.append([name(one.signal), text(words.window_span(one.window)), *cells])
     titles = ["Signal", "Window", "Value", "95 %", "Samples"]
-    body = table(f"Proxy signals of {text(who)}", titles, rows, lambda column: column > 1)
-    return f"<details><summary>Proxy signals ({len({one.signal for one in proxies})})</summary>{body}</details>"
+    body = table(f"Proxy signals of {_called(model, version)}", titles, rows, lambda column: column > 1)
+    opened = " open" if unfolded else ""
+    return f"<details{opened}><summary>Proxy signals ({len({one.signal for one in proxies})})</summary>{body}</details>"
 
 
 def _capital(told: str) -> str:

@@ -9,7 +9,6 @@ import msgspec
 from tidegauge.publish.report import Report
 
 CONTENT_TYPE = "application/json; charset=utf-8"
-HEADERS = (("X-Content-Type-Options", "nosniff"),)
 
 
 def render_status(report: Report) -> bytes:

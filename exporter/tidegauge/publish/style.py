@@ -43,15 +43,18 @@ padding:.55rem .9rem;margin-bottom:.45rem}
 .m{background:var(--card);border:1px solid var(--line);border-radius:.3rem;padding:.9rem;margin-bottom:1rem}
 .m>.a{display:flex;flex-wrap:wrap;gap:.2rem .9rem;align-items:baseline;padding-bottom:.6rem}
 .vs{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));gap:.9rem}
-.v{border-top:.25rem solid var(--v);padding-top:.5rem;min-width:0}
+.v{border-top:.25rem solid var(--v);padding-top:.5rem;min-width:0;container-type:inline-size}
+@container(min-width:46rem){.g2{display:grid;grid-template-columns:25rem minmax(0,1fr);gap:2rem}}
+@container(max-width:29rem){.n small{display:block}}
 .v>.a{display:flex;flex-wrap:wrap;gap:.2rem .7rem;align-items:baseline}.v>.a a{margin-left:auto}
 .b{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .7rem;margin-top:.3rem}
 .b b{font-size:2rem;line-height:1.2;font-weight:600}
-svg{display:block;width:100%;height:auto}figure{margin:.35rem 0}figcaption{color:var(--soft);font-size:.85rem;
+svg{display:block;width:100%}svg *{vector-effect:non-scaling-stroke}.g{height:1.3rem}.r{height:4.2rem}
+figure{margin:.4rem 0}figcaption{color:var(--soft);font-size:.85rem;
 display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem}
-svg text{fill:var(--soft);font-size:9px}
 .ax{stroke:var(--line)}.zone{fill:var(--badbg)}.iv{stroke:var(--v);stroke-width:7;stroke-linecap:round;opacity:.55}
-.pt{fill:var(--v)}.ob{stroke:var(--ink);stroke-width:1.2}.od{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
+.pt{stroke:var(--v);stroke-width:9;stroke-linecap:round}.ob{stroke:var(--ink);stroke-width:2}
+.od{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
 .bd{fill:var(--band)}.ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 dl{display:grid;grid-template-columns:auto 1fr;gap:0 .9rem;font-size:.92rem;margin:.4rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
@@ -63,6 +66,7 @@ caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.85rem}
 th,td{text-align:left;vertical-align:baseline;padding:.22rem .9rem .22rem 0;border-bottom:1px solid var(--line);
 font-weight:400}thead th{color:var(--soft);font-size:.85rem;white-space:nowrap}.n{text-align:right;white-space:nowrap}
 tbody th{min-width:7rem;overflow-wrap:anywhere}td small{color:var(--soft);font-size:.85em}
+.t code{white-space:nowrap}
 code{font:.92em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 .box{background:var(--card);border:1px solid var(--line);border-radius:.3rem;padding:.5rem .9rem}
 .w dt{color:var(--ink);font-weight:600}.w dl{grid-template-columns:minmax(8rem,auto) 1fr;gap:.25rem 1rem}

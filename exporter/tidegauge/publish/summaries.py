@@ -100,7 +100,8 @@ def _why_none(version: VersionReport, score: ScoreReport, channel: ChannelReport
     match score.state:
         case "immature":
             age = words.duration(channel.maturity_seconds)
-            made = window.predictions if window and window.predictions else 0
+            # Of all windows: a long one moves in steps so wide that it may not have reached them yet.
+            made = max((part.predictions or 0 for part in version.coverage), default=0)
             who = f"all of {words.amount(made, 'prediction')}" if made else "its predictions"
             return f"{score_words(score)} is not known yet: {who} are younger than {age}, the time that labels need"
         case "no_feedback":

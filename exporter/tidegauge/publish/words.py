@@ -12,7 +12,10 @@ UNKNOWN = "–"
 
 
 def duration(seconds: float) -> str:
-    """The two largest units: "3 h 20 min", "45 s", "0.25 s"; the smaller one is left out when it is zero."""
+    """The two largest units: "3 h 20 min", "45 s", "0.25 s"; the smaller one is left out when it is zero.
+
+    Days come in beyond 48 hours, as in window labels.
+    """
     if seconds < 0:
         return f"-{duration(-seconds)}"
     if seconds < 10 and not float(seconds).is_integer():
@@ -20,7 +23,7 @@ def duration(seconds: float) -> str:
     left = round(seconds)
     parts: list[str] = []
     for place, (size, unit) in enumerate(_SPANS):
-        if left >= size:
+        if left >= size and (unit != "d" or left > 2 * size):
             # Rounded to the second unit, so that it is never a lower bound in disguise.
             smaller = _SPANS[min(place + 1, len(_SPANS) - 1)][0]
             left = round(left / smaller) * smaller
