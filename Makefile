@@ -8,6 +8,7 @@ TOOLS := .tools
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
+CHROMIUM := $(TOOLS)/.chromium-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
 BENCHMARKS := speed memory save scrape
@@ -33,7 +34,7 @@ help:
 demo: $(RUNTIME)
 	@exec $(BIN)/tidegauge demo
 
-test: $(DEVELOPMENT) $(PROMETHEUS)
+test: $(DEVELOPMENT) $(PROMETHEUS) $(CHROMIUM)
 	$(BIN)/python -m pytest $(TESTS)
 
 test-crash: $(DEVELOPMENT)
@@ -86,6 +87,16 @@ $(PROMETHEUS):
 		for package in *.deb; do dpkg-deb --extract "$$package" .; rm "$$package"; done; \
 		rm -rf lib etc var usr/share; \
 		usr/bin/promtool --version; usr/bin/amtool --version; fi
+	@touch $@
+
+# A browser needs so many libraries that it is installed rather than unpacked; Playwright drives it as it is.
+$(CHROMIUM):
+	@mkdir -p $(TOOLS)
+	@command -v chromium || { \
+		set -e; install='apt-get install -y --no-install-recommends chromium fonts-dejavu-core'; \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive $$install || { \
+			$(AS_ROOT) apt-get update; $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive $$install; }; \
+		chromium --version; }
 	@touch $@
 
 # The benchmarks do without mtail where Debian does not have it, and say so.

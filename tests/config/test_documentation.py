@@ -18,6 +18,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encod
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
 TABLES = {
     "## Top level": schema.ROOT,
+    "Under `links`": schema.LINKS,
     "## Sources": schema.SOURCE,
     "## Models": schema.MODEL,
     "### Channels": schema.CHANNEL,

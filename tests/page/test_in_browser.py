@@ -1,0 +1,247 @@
+"""The page of a real exporter in a real browser: accessible, readable on a phone, harmless, and true.
+
+Every state is looked at in both colour schemes, on a phone and on a desk, with everything unfolded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from tests.page.scenes import HOSTILE_NAMES, SCENES, configuration, healthy, model_section, write
+from tests.processes import Exporter, wait_until
+
+SCHEMES = ("light", "dark")
+PHONE, DESK = 360, 1280
+UNFOLD = "document.querySelectorAll('details').forEach(one => one.open = true)"
+HEADINGS = "[...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map(one => Number(one.tagName[1]))"
+
+
+@pytest.fixture(scope="module", params=SCENES)
+def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(name, URL) of each state, once for the module."""
+    name = request.param
+    with Exporter(SCENES[name](tmp_path_factory.mktemp(name))) as exporter:
+        exporter.wait_ready().settle()
+        yield name, exporter.url
+
+
+def look(browser: Browser, url: str, *, scheme: Any = "light", width: int = DESK) -> Page:
+    """The page with everything unfolded; whatever the browser complains of fails the test."""
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
+    page.goto(url)
+    # A browser asks for an icon that is not there.
+    assert [one for one in complaints if "404" not in one] == []
+    return page
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html']}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", PHONE), ("dark", DESK)])
+def test_a_state_has_no_accessibility_violation_and_fits_the_screen(
+    browser: Browser, scene: tuple[str, str], scheme: str, width: int
+) -> None:
+    page = look(browser, scene[1], scheme=scheme, width=width)
+    page.evaluate(UNFOLD)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("dark", PHONE), ("light", DESK)])
+def test_the_other_combinations_too_where_everything_is_shown(
+    browser: Browser, scheme: str, width: int, tmp_path: Path
+) -> None:
+    with Exporter(SCENES["missed"](tmp_path)) as exporter:
+        exporter.wait_ready().settle()
+        page = look(browser, exporter.url, scheme=scheme, width=width)
+        assert violations(page) == [], "folded"
+        page.evaluate(UNFOLD)
+        assert violations(page) == [], "unfolded"
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        page.close()
+
+
+def test_headings_landmarks_tables_and_pictures_have_names(browser: Browser, scene: tuple[str, str]) -> None:
+    page = look(browser, scene[1])
+    levels = page.evaluate(HEADINGS)
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert page.locator("main").count() == page.locator("header").count() == page.locator("footer").count() == 1
+    tables = page.locator("table").count()
+    assert page.locator("table > caption").count() == tables > 0
+    assert page.locator("th:not([scope])").count() == 0
+    pictures = page.locator("svg").count()
+    assert page.locator('svg[role="img"] > title').count() == pictures
+    page.close()
+
+
+def test_nothing_is_loaded_and_nothing_runs(browser: Browser, scene: tuple[str, str]) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    answer = page.goto(scene[1])
+    assert answer is not None
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert {url.rpartition("/")[2] for url in asked} <= {"", "favicon.ico"}
+    assert page.locator("script, iframe, img, form, object, embed, link, base").count() == 0
+    # The style sheet is let in by its hash: the page does not look as it does without.
+    assert page.evaluate("getComputedStyle(document.body).maxWidth") != "none"
+    page.close()
+
+
+def test_contrast_holds_on_paper_too(browser: Browser, scene: tuple[str, str]) -> None:
+    page = look(browser, scene[1], width=800)
+    page.emulate_media(media="print", color_scheme="light")
+    page.evaluate(UNFOLD)
+    assert [one for one in violations(page) if one.startswith("color-contrast")] == []
+    page.close()
+
+
+# --- what each state says ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(browser: Browser, tmp_path: Path) -> Iterator[Callable[[str], Page]]:
+    exporters: list[Exporter] = []
+
+    def show(name: str) -> Page:
+        exporter = Exporter(SCENES[name](tmp_path / name))
+        exporters.append(exporter)
+        exporter.start().wait_ready().settle()
+        return look(browser, exporter.url)
+
+    yield show
+    for exporter in exporters:
+        exporter.kill()
+
+
+def first_words(page: Page) -> str:
+    return page.locator(".say").inner_text()
+
+
+def glance(page: Page) -> str:
+    return page.locator("section[aria-labelledby=glance]").inner_text()
+
+
+def test_a_healthy_model_is_said_to_be_so(shown: Callable[[str], Page]) -> None:
+    page = shown("healthy")
+    assert first_words(page) == "The model meets its objective."
+    assert page.title() == "Objective met – Tidegauge"
+    assert re.search(
+        r"accuracy 0\.9\d\d \(0\.9\d\d to 0\.9\d\d\) over the last 24 h, at or above its objective 0.9", glance(page)
+    )
+    assert "No problems" in page.locator("main").inner_text()
+
+
+def test_what_is_wrong_comes_first(shown: Callable[[str], Page]) -> None:
+    page = shown("missed")
+    assert first_words(page).startswith(
+        "Of 3 models, 1 misses its objective, 1 makes no predictions and 1 is uncertain."
+    )
+    names = page.locator("section[aria-labelledby=glance] .a a").all_inner_texts()
+    assert names == ["fraud", "old", "search"]
+    lines = page.locator("section[aria-labelledby=glance] ul ul").first.locator("li").all_inner_texts()
+    assert "v2: accuracy" in lines[0] and "below its objective 0.94 for sure" in lines[0]
+    assert "v3-canary" in lines[1] and "younger than 10 min, the time that labels need" in lines[1]
+    card = page.locator("article", has=page.locator("h4", has_text="v2"))
+    assert "worst country NZ" in card.locator("summary").nth(1).inner_text()
+    # By the keyboard: the link from the verdict leads to the model.
+    page.locator("section[aria-labelledby=glance] .a a").first.press("Enter")
+    assert page.evaluate("location.hash && document.querySelector(location.hash).innerText") == "fraud"
+
+
+def test_links_lead_to_boards_and_runbooks_with_names_filled_in(shown: Callable[[str], Page]) -> None:
+    page = shown("missed")
+    links = page.locator("a[rel=noreferrer]").evaluate_all("links => links.map(one => one.getAttribute('href'))")
+    assert "https://grafana.example/d/quality?var-model=fraud&var-version=v3-canary" in links
+    assert "https://runbooks.example/tidegauge/missed.html" in links
+    assert "https://runbooks.example/tidegauge/records_late.html" in links
+
+
+def test_labels_that_stopped_coming_are_missed_before_scores_change(shown: Callable[[str], Page]) -> None:
+    page = shown("silent")
+    assert first_words(page) == "The model gets no feedback."
+    assert re.search(r"no feedback for 3 h \d+ min: none of \d{3} predictions since then has a label", glance(page))
+
+
+def test_broken_input_is_explained(shown: Callable[[str], Page]) -> None:
+    page = shown("broken")
+    assert first_words(page) == "The model meets its objective. The exporter has 2 errors."
+    said = page.locator("section[aria-labelledby=problems]").inner_text()
+    assert "there is no directory" in said and "nowhere" in said
+    assert "No file matches" in said and "labels-*.jsonl" in said
+    assert re.search(r"40 records \(0\.8\d %\) of predictions were not used: they are not JSON", said)
+    assert "they have no timestamp" in said
+    assert "they lie more than 5 min in the future" in said
+
+
+def test_hostile_names_are_shown_as_what_they_are(shown: Callable[[str], Page]) -> None:
+    page = shown("hostile")
+    assert page.title() == "Uncertain – Tidegauge" or page.title().endswith("– Tidegauge")
+    names = page.locator("h4").all_inner_texts()
+    assert HOSTILE_NAMES[0] in names
+    assert HOSTILE_NAMES[1] in names
+    assert any("safe\\u202egnp.exe\\u2066" in one for one in names)
+    assert max(map(len, names)) < 250
+    assert page.locator("script, img").count() == 0
+
+
+def test_a_refused_reload_is_told_until_one_succeeds(browser: Browser, tmp_path: Path) -> None:
+    config = healthy(tmp_path)
+    good = config.read_text()
+    with Exporter(config) as exporter:
+        exporter.wait_ready().settle()
+        for text, expected in (("nonsense: 1\n", True), (good, False)):
+            config.write_text(text)
+            exporter.signal(signal.SIGHUP)
+            refused = "The configuration file was refused when it was last read"
+            wait_until(lambda: (refused in exporter.get("/").text) is expected, what="the page to follow")  # noqa: B023
+
+
+def test_before_everything_is_read_the_page_says_how_far_it_is(browser: Browser, tmp_path: Path) -> None:
+    """A compressed file that is still being written holds readiness back."""
+    more = "  - predictions: packed/*.gz\n"
+    config = write(tmp_path, configuration([model_section("fraud")], sources=more), [("fraud", ())])
+    packed = tmp_path / "packed" / "old.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(b"{}\n" * 1000)[:-9])
+    done = threading.Event()
+
+    def write_on() -> None:
+        while not done.wait(0.5):
+            with packed.open("ab") as file:
+                file.write(b"\0")
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    try:
+        with Exporter(config) as exporter:
+            page = look(browser, exporter.url, width=PHONE)
+            assert first_words(page).startswith("Starting: the logs are being read.")
+            assert "Scores are shown once everything that the logs held at the start has been read" in page.content()
+            assert page.locator("section[aria-labelledby=glance]").count() == 0
+            assert violations(page) == []
+            status = exporter.get("/api/v1/status").json()
+            assert (status["exporter"]["ready"], status["models"]) == (False, [])
+            page.close()
+    finally:
+        done.set()
+        writer.join()
