@@ -1,6 +1,6 @@
 """Log directories that bring a real exporter into the states that its page must explain.
 
-Traffic is simulated in numpy-free plain Python, with fixed seeds, and ends now: the exporter runs by the wall clock.
+Traffic is simulated with fixed seeds and ends now: the exporter runs by the wall clock.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def model_section(name: str, *, objective: float | None = 0.9, owner: str = "pay
 def configuration(models: Sequence[str], *, sources: str = "", more: str = LINKS) -> str:
     """A configuration of these models' sections; `sources` is added to the two usual logs."""
     usual = "  - predictions: predictions.jsonl\n  - {feedback: feedback.jsonl, channel: outcome}\n"
-    head = f"state: state\nrefresh_interval: 200ms\npoll_interval: 50ms\n{more}"
+    head = f"state: state\nrefresh_interval: 500ms\npoll_interval: 100ms\n{more}"
     return f"{head}sources:\n{usual}{sources}models:\n{''.join(models)}"
 
 
@@ -134,8 +134,8 @@ def healthy(directory: Path) -> Path:
 def missed(directory: Path) -> Path:
     """One version surely misses its objective, one slice is much worse, one canary is too young, one model idles."""
     versions = (
-        Version("v1", 0.953, predictions=6000),
-        Version("v2", 0.93, hours=6, predictions=4000, slipping=0.12, worst=0.2),
+        Version("v1", 0.955, predictions=3000),
+        Version("v2", 0.93, hours=6, predictions=2000, slipping=0.12, worst=0.2),
         Version("v3-canary", 0.9, hours=0.1, predictions=80),
     )
     text = configuration(
@@ -150,7 +150,7 @@ def silent(directory: Path) -> Path:
     return write(
         directory,
         configuration([model_section("fraud")]),
-        [("fraud", (Version("v1", 0.94, unlabeled_hours=3.4, predictions=6000),))],
+        [("fraud", (Version("v1", 0.94, unlabeled_hours=3.4, predictions=2000),))],
     )
 
 
@@ -173,9 +173,9 @@ def spoil(directory: Path) -> None:
 
 def hostile(directory: Path) -> Path:
     """Models, versions and slices whose names attack whoever shows them."""
-    versions = tuple(Version(name, 0.95, predictions=200, hours=3) for name in HOSTILE_NAMES)
+    versions = tuple(Version(name, 0.95, predictions=80, hours=3) for name in HOSTILE_NAMES)
     star = model_section("*")
-    names = ("fraud", *HOSTILE_NAMES[:3])
+    names = ("fraud", HOSTILE_NAMES[1])
     return write(directory, configuration([model_section("fraud"), star]), [(name, versions) for name in names])
 
 
@@ -185,9 +185,9 @@ def many(directory: Path, *, models: int = 10) -> Path:
     text = configuration([model_section(name, owner=f"team-{number % 3}") for number, name in enumerate(names)])
     versions = [
         (
-            Version("v1", 0.93, predictions=900),
-            Version("v2", 0.95 - 0.012 * number, predictions=900, worst=0.1),
-            Version("v3", 0.91, predictions=300, hours=2),
+            Version("v1", 0.93, predictions=500),
+            Version("v2", 0.95 - 0.012 * number, predictions=500, worst=0.1),
+            Version("v3", 0.91, predictions=200, hours=2),
         )
         for number in range(models)
     ]
