@@ -22,7 +22,7 @@ from tidegauge.tally.totals import DELAY_BOUNDS
 class Silence:
     """Mature predictions newer than the newest labelled one."""
 
-    milliseconds: int  # from the end of the newest stretch with a label to the end of what is mature
+    milliseconds: int  # from the first of them to the end of what is mature
     predictions: int
 
 
@@ -110,12 +110,10 @@ def silences(engine: Engine, channel: int, series: Sequence[int], clock: int) ->
     given = labels[:, feedback.LABELED] > 0 if len(labeled) else np.zeros(0, dtype=np.bool_)
     found: dict[int, Silence] = {}
     for one in series:
-        mine = made == one
-        if not mine.any():
-            continue
         answered = labeled_at[given & (labeled == one)]
-        since = int(answered.max()) + width if len(answered) else int(made_at[mine].min())
-        later = mine & (made_at >= since)
+        later = made == one
+        if len(answered):
+            later &= made_at > answered.max()
         if later.any():
-            found[one] = Silence(end - since, int(counts[later, 0].sum()))
+            found[one] = Silence(end - int(made_at[later].min()), int(counts[later, 0].sum()))
     return found

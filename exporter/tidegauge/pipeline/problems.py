@@ -19,35 +19,35 @@ LAG_SECONDS = 60.0
 
 ERROR, WARNING = "error", "warning"
 REASONS = {
-    "invalid_json": ("are not JSON", "Each line is one JSON object. Look for several writers on one file."),
-    "invalid_utf8": ("hold bytes that are not UTF-8", "Write logs in UTF-8."),
-    "not_an_object": ("are JSON, but no object", "Each line is one JSON object."),
-    "missing_model": ("name no model", "Write `model` into the record, or set it on the source."),
+    "invalid_json": ("not JSON", "Each line is one JSON object. Look for several writers on one file."),
+    "invalid_utf8": ("bytes that are not UTF-8", "Write logs in UTF-8."),
+    "not_an_object": ("JSON, but no object", "Each line is one JSON object."),
+    "missing_model": ("no model named", "Write `model` into the record, or set it on the source."),
     "unknown_model": (
-        "name a model that is not configured",
+        "a model that is not configured",
         'List the model under `models`, or add an entry named "*".',
     ),
-    "missing_prediction_id": ("have no prediction_id", "Map its field with `fields` if it has another name."),
-    "invalid_prediction_id": ("have a prediction_id that is none", "An id is a string or an integer."),
-    "missing_timestamp": ("have no timestamp", "Map its field with `fields` if it has another name."),
-    "invalid_timestamp": ("have a timestamp that cannot be read", "Write RFC 3339, or a number since the epoch."),
-    "missing_channel": ("name no channel", "Write `channel` into the record, or set it on the source."),
-    "unknown_channel": ("name a channel that is not configured", "List the channel under the model's `feedback`."),
-    "invalid_weight": ("have a weight that is not a positive number", "Leave `weight` out where there is none."),
-    "invalid_count": ("have a count that is not a whole number from 1 on", "Leave `count` out where there is none."),
-    "invalid_propensity": ("have no propensity in (0, 1]", "A channel of kind `sample` needs it on every record."),
-    "missing_prediction": ("have no prediction", "Map its field with `fields` if it has another name."),
-    "invalid_prediction": ("have a prediction that does not fit the task", "Compare the record with `task`."),
-    "missing_label": ("have no label", "Map its field with `fields` if it has another name."),
-    "invalid_label": ("have a label that does not fit the task", "Compare the record with `task`."),
-    "duplicate": ("repeat a prediction_id", "The first one counts. Look for a service that logs twice."),
-    "future": ("lie more than 5 min in the future", "Compare the clocks, and the time zone of the timestamps."),
-    "late": ("are older than anything that is still kept", "Old logs are counted only while a window holds them."),
-    "too_many_models": ('would make more models than "*" may create', "Raise `max_models`, or name fewer models."),
+    "missing_prediction_id": ("no prediction_id", "Map its field with `fields` if it has another name."),
+    "invalid_prediction_id": ("a prediction_id that is none", "An id is a string or an integer."),
+    "missing_timestamp": ("no timestamp", "Map its field with `fields` if it has another name."),
+    "invalid_timestamp": ("a timestamp that cannot be read", "Write RFC 3339, or a number since the epoch."),
+    "missing_channel": ("no channel named", "Write `channel` into the record, or set it on the source."),
+    "unknown_channel": ("a channel that is not configured", "List the channel under the model's `feedback`."),
+    "invalid_weight": ("a weight that is not a positive number", "Leave `weight` out where there is none."),
+    "invalid_count": ("a count that is not a whole number from 1 on", "Leave `count` out where there is none."),
+    "invalid_propensity": ("no propensity in (0, 1]", "A channel of kind `sample` needs it on every record."),
+    "missing_prediction": ("no prediction", "Map its field with `fields` if it has another name."),
+    "invalid_prediction": ("a prediction that does not fit the task", "Compare the record with `task`."),
+    "missing_label": ("no label", "Map its field with `fields` if it has another name."),
+    "invalid_label": ("a label that does not fit the task", "Compare the record with `task`."),
+    "duplicate": ("a prediction_id that was there before", "The first one counts. Look for a service that logs twice."),
+    "future": ("more than 5 min in the future", "Compare the clocks, and the time zone of the timestamps."),
+    "late": ("older than anything that is still kept", "Old logs are counted only while a window holds them."),
+    "too_many_models": ('one more model than "*" may create', "Raise `max_models`, or name fewer models."),
     "undecodable_block": ("could not be decoded", "This is a fault of Tidegauge: please report it with its log."),
-    "line_too_long": ("are longer than max_line_bytes", "Raise `max_line_bytes`, or log less."),
-    "nul_bytes": ("are NUL bytes", "A file was truncated under its writer, or the machine lost power."),
-    "torn_line": ("are torn", "The writer was stopped in the middle of a line."),
+    "line_too_long": ("longer than max_line_bytes", "Raise `max_line_bytes`, or log less."),
+    "nul_bytes": ("NUL bytes", "A file was truncated under its writer, or the machine lost power."),
+    "torn_line": ("a torn line", "The writer was stopped in the middle of a line."),
 }
 """What is wrong with refused records, and what to do; reasons that are new are shown by their name."""
 FINE = frozenset({"accepted", "signal"})
@@ -148,12 +148,12 @@ def _of_sources(state: SelfView, growth: Growth, troubles: Mapping[str, tuple[st
 
 def _source_problem(name: str, trouble: str) -> ProblemReport:
     said = f"{trouble[:1].upper()}{trouble[1:]}."
+    if "Permission denied" in trouble or "cannot list" in trouble:
+        advice = "Let the exporter's user read the file and enter its directories."
+        return _problem("permission_denied", ERROR, name, said, advice)
     if trouble.startswith("no file matches"):
         advice = "Check the path in the configuration, and that the service has begun to log."
         return _problem("no_files", ERROR, name, said, advice)
-    if "ermission denied" in trouble or "cannot list" in trouble:
-        advice = "Let the exporter's user read the file and enter its directories."
-        return _problem("permission_denied", ERROR, name, said, advice)
     return _problem("unreadable", ERROR, name, said, "It is left out until that is put right.")
 
 
@@ -164,13 +164,13 @@ def _of_records(growth: Growth) -> Iterator[ProblemReport]:
     for (kind, result), count in sorted(growth.records.items()):
         if count <= 0 or result in FINE:
             continue
-        what, advice = REASONS.get(result, (f"were refused: {result.replace('_', ' ')}", "See the exporter's log."))
-        share = words.percent(count / total[kind])
+        what, advice = REASONS.get(result, (result.replace("_", " "), "See the exporter's log."))
+        share, verb = words.percent(count / total[kind]), "was" if count == 1 else "were"
         yield _problem(
             f"records_{result}",
             WARNING,
             kind,
-            f"In the last 15 min, {words.amount(count, 'record')} ({share}) of {kind} were not used: they {what}.",
+            f"In the last 15 min, {words.amount(count, 'record')} ({share}) of {kind} {verb} not used: {what}.",
             f"{advice} The exporter's log has the place of an example a minute.",
             count,
         )

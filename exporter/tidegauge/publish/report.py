@@ -95,7 +95,7 @@ class DelayReport:
     labels: int
     median_seconds: float | None  # interpolated within histogram buckets, like 95 %
     p95_seconds: float | None
-    silent_seconds: float | None  # age of the newest label's prediction beyond maturity; None: labels are coming
+    silent_seconds: float | None  # how far back mature predictions have no label at all; None: labels are coming
     silent_predictions: int  # mature predictions since then
 
 
