@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tidegauge.publish.page import render_page
 from tidegauge.publish.report import (
     ChannelReport,
     CoverageReport,
@@ -24,6 +25,11 @@ from tidegauge.publish.report import (
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 EARLIER = datetime(2026, 3, 4, 5, 6, 3, tzinfo=UTC)
+
+
+def page_text(shown: Report, now: datetime = NOW) -> str:
+    """The page as text; a space is a space."""
+    return render_page(shown, now).decode().replace("\N{NO-BREAK SPACE}", " ")
 
 
 def score(**more: object) -> ScoreReport:

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.page.reports import NOW, model, report, score, version
+from tests.page.reports import NOW, model, page_text, report, score, version
 from tidegauge.assess.counts import STATES as STATE_NAMES
 from tidegauge.assess.verdicts import VERDICTS as VERDICT_NAMES
 from tidegauge.assess.verdicts import is_silent, judge, together
 from tidegauge.publish import words
-from tidegauge.publish.page import render_page
 from tidegauge.publish.page_model import SHAPES
 from tidegauge.publish.report import ChannelReport, CoverageReport, DelayReport, ExporterReport, Report
 from tidegauge.publish.summaries import LABELS, STATES, VERDICTS, version_summary
@@ -171,7 +170,7 @@ def test_every_verdict_and_state_is_explained() -> None:
 
 def first_sentence(*verdicts: str, **more: object) -> str:
     models = tuple(model(f"m{number}", verdict=verdict) for number, verdict in enumerate(verdicts))
-    page = render_page(report(*models, problems=(), **more), NOW).decode()
+    page = page_text(report(*models, problems=(), **more))
     return page.split('<p class="say">')[1].split("</p>")[0]
 
 
@@ -186,14 +185,14 @@ def test_the_first_sentence_says_whether_anything_is_wrong() -> None:
 
 def test_an_old_page_says_that_refreshes_have_stopped() -> None:
     later = NOW + timedelta(minutes=5)
-    assert "refreshes have stopped" not in render_page(report(), NOW).decode()
-    page = render_page(report(), later).decode()
+    assert "refreshes have stopped" not in page_text(report())
+    page = page_text(report(), later)
     assert "Everything below is 5 min 4 s old: refreshes have stopped." in page
 
 
 def test_before_everything_is_read_no_score_is_shown() -> None:
     starting = ExporterReport("0.2.0", "/etc/t.yml", False, True, "wall", None, None, 0.0, 10.0, None, 0)
-    page = render_page(Report(starting), NOW).decode()
+    page = page_text(Report(starting))
     assert "Starting: the logs are being read." in page
     assert "Not refreshed yet." in page
     assert "State not saved yet." in page

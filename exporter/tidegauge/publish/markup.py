@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from html import escape
 
-LONGEST = 160
+LONGEST = 80
 """Characters of a text that are shown; messages may have more."""
 LONGEST_MESSAGE = 2000
 # Controls, marks and overrides of direction, invisible separators, lone surrogates, non-characters, tags.
@@ -18,6 +18,7 @@ _UNSEEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
+_UNIT = re.compile(r"(?<=\d) (?=(?:min|[hsd%MGT]|[kMGT]?B)(?![\w-]))")
 _CODE = re.compile("`([^`]+)`")
 _COMBINING = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
@@ -46,8 +47,13 @@ def name(value: str) -> str:
 
 
 def sentence(value: str) -> str:
-    """A sentence that may hold names."""
-    return text(value, LONGEST_MESSAGE)
+    """A sentence that may hold names; numbers stay on the line of their units."""
+    return tight(text(value, LONGEST_MESSAGE))
+
+
+def tight(markup: str) -> str:
+    """The same with spaces between numbers and units that do not break."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", markup)
 
 
 def advice(value: str) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tidegauge.publish import words
 from tidegauge.publish.charts import Scale, common_scale, gauge, trend
-from tidegauge.publish.markup import link, name, sentence, table, text, visible
+from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
 from tidegauge.publish.report import (
     CoverageReport,
     ModelReport,
@@ -110,8 +110,8 @@ def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None
     return (
         f'<p class="b"><b>{words.number(score.score, decimals)}</b><span>'
         f"{words.span(score.lower, score.upper, decimals)}</span>"
-        f'<span class="q">{text(score.metric.replace("_", " "))} {text(words.window_words(score.window))}'
-        f"</span></p>{drawn}{more}"
+        f'<span class="q">{text(score.metric.replace("_", " "))} {sentence(words.window_words(score.window))}, '
+        f"{words.amount(score.samples, 'sample')}</span></p>{drawn}{more}"
     )
 
 
@@ -164,7 +164,7 @@ def _facts(version: VersionReport, now: datetime) -> str:
         facts.append(("Errors", f"{words.percent(version.errors / max(version.predictions, 1))} gave no answer"))
     if version.last_prediction_at is not None:
         facts.append(("Last one", words.ago(version.last_prediction_at, now)))
-    return "<dl>" + "".join(f"<dt>{title}</dt><dd>{fact}</dd>" for title, fact in facts) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{title}</dt><dd>{tight(fact)}</dd>" for title, fact in facts) + "</dl>"
 
 
 def _coverage(part: CoverageReport) -> str:

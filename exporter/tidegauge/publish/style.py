@@ -72,7 +72,8 @@ code{font:.92em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere
 .w dt{color:var(--ink);font-weight:600}.w dl{grid-template-columns:minmax(8rem,auto) 1fr;gap:.25rem 1rem}
 footer{margin-top:2rem;color:var(--soft);font-size:.9rem}
 @media(max-width:40rem){.o .a .q,header nav,.v>.a a{margin-left:0}.say{font-size:1.2rem}.m{padding:.7rem}
-.w dl{grid-template-columns:1fr}.w dd{padding-bottom:.3rem}th,td{padding-right:.6rem}}
+.w dl{grid-template-columns:1fr}.w dd{padding-bottom:.3rem}th,td{padding-right:.6rem}
+tbody th{min-width:5rem}}
 @media print{:root{--bg:#fff;--card:#fff}body{font-size:11px;max-width:none}.m,.o>li,.p>li{break-inside:avoid}
 header nav,footer nav{display:none}.t{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
 """.replace("\n", "")
