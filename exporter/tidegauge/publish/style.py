@@ -46,7 +46,7 @@ padding:.55rem .9rem;margin-bottom:.45rem}
 .v{border-top:.25rem solid var(--v);padding-top:.5rem;min-width:0;container-type:inline-size}
 @container(min-width:46rem){.g2{display:grid;grid-template-columns:25rem minmax(0,1fr);gap:2rem}}
 @container(max-width:29rem){.n small{display:block}}
-.v>.a{display:flex;flex-wrap:wrap;gap:.2rem .7rem;align-items:baseline}.v>.a a{margin-left:auto}
+.v>.a{display:flex;flex-wrap:wrap;gap:.2rem .7rem;align-items:baseline}.v>.a a:first-of-type{margin-left:auto}
 .b{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .7rem;margin-top:.3rem}
 .b b{font-size:2rem;line-height:1.2;font-weight:600}
 svg{display:block;width:100%}svg *{vector-effect:non-scaling-stroke}.g{height:1.3rem}.r{height:4.2rem}
@@ -71,7 +71,7 @@ code{font:.92em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere
 .box{background:var(--card);border:1px solid var(--line);border-radius:.3rem;padding:.5rem .9rem}
 .w dt{color:var(--ink);font-weight:600}.w dl{grid-template-columns:minmax(8rem,auto) 1fr;gap:.25rem 1rem}
 footer{margin-top:2rem;color:var(--soft);font-size:.9rem}
-@media(max-width:40rem){.o .a .q,header nav,.v>.a a{margin-left:0}.say{font-size:1.2rem}.m{padding:.7rem}
+@media(max-width:40rem){.o .a .q,header nav,.v>.a a:first-of-type{margin-left:0}.say{font-size:1.2rem}.m{padding:.7rem}
 .w dl{grid-template-columns:1fr}.w dd{padding-bottom:.3rem}th,td{padding-right:.6rem}
 tbody th{min-width:5rem}}
 @media print{:root{--bg:#fff;--card:#fff}body{font-size:11px;max-width:none}.m,.o>li,.p>li{break-inside:avoid}

@@ -69,9 +69,9 @@ def percent(ratio: float) -> str:
 
 
 def decimals_for(lower: float | None, upper: float | None, *values: float | None) -> int:
-    """Decimals that show two digits of an interval's width; from the values' size where there is no interval."""
+    """Decimals that show an interval's width to a fifth or better; from the values' size where there is no interval."""
     if lower is not None and upper is not None and upper > lower:
-        wanted = 1 - math.floor(math.log10(upper - lower))
+        wanted = 1 - math.floor(math.log10(2 * (upper - lower)))
     else:
         largest = max((abs(value) for value in values if value), default=1.0)
         wanted = 3 - math.floor(math.log10(largest))
