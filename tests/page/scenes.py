@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.end_to_end.logs import EVERY_KIND, EVERY_SOURCE, write_every_kind
+from tests.end_to_end.logs import configuration as every_configuration
+
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 COUNTRIES = ("US", "DE", "BR", "JP", "NZ")
@@ -146,11 +149,11 @@ def missed(directory: Path) -> Path:
 
 
 def silent(directory: Path) -> Path:
-    """Labels stopped coming three hours ago."""
+    """Labels stopped coming four hours ago: for three of them that is known, less a pane."""
     return write(
         directory,
         configuration([model_section("fraud")]),
-        [("fraud", (Version("v1", 0.94, unlabeled_hours=3.4, predictions=2000),))],
+        [("fraud", (Version("v1", 0.94, unlabeled_hours=4.0, predictions=2000),))],
     )
 
 
@@ -194,7 +197,17 @@ def many(directory: Path, *, models: int = 10) -> Path:
     return write(directory, text, list(zip(names, versions, strict=True)))
 
 
+def every_kind(directory: Path) -> Path:
+    """A model of every task, channels of every kind, by the clock of the logs."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write_every_kind(directory)
+    config = directory / "tidegauge.yml"
+    config.write_text(every_configuration(*EVERY_KIND, sources=EVERY_SOURCE), encoding="utf-8")
+    return config
+
+
 SCENES = {
+    "every_kind": every_kind,
     "healthy": healthy,
     "missed": missed,
     "silent": silent,

@@ -94,7 +94,7 @@ def test_every_combination_is_accessible_and_fits_the_screen(
     page.close()
 
 
-@pytest.mark.parametrize("name", ["healthy", "silent", "hostile", "many"])
+@pytest.mark.parametrize("name", ["healthy", "silent", "hostile", "many", "every_kind"])
 def test_every_state_is_accessible_and_fits_the_screen(browser: Browser, answers: Answers, name: str) -> None:
     page = look(browser, answers(name), width=PHONE)
     assert violations(page) == []
@@ -205,6 +205,25 @@ def test_broken_input_is_explained(browser: Browser, answers: Answers) -> None:
     assert re.search(r"40 records \(0\.8\d %\) of predictions were not used: not JSON", told)
     assert "not used: no timestamp." in told
     assert "not used: more than 5 min in the future." in told
+
+
+def test_models_of_every_task_are_shown_and_channels_are_named_where_there_are_several(
+    browser: Browser, answers: Answers
+) -> None:
+    page = look(browser, answers("every_kind"))
+    told = glance(page)
+    assert "accuracy by audit" in told or "accuracy by outcome" in told
+    assert re.search(
+        r"v1: mae 0\.\d+ \(0\.\d+ to \d\.\d+\) over the last 1 h, at or below its objective 2 for sure", told
+    )
+    assert re.search(
+        r"v1: reported error rate by reports \S+ \(\S+ to \S+\) over the last 1 h; no objective is set", told
+    )
+    card = page.locator("article").first
+    captions = [caption.replace("\N{NO-BREAK SPACE}", " ") for caption in card.locator("figcaption").all_inner_texts()]
+    assert any(one.startswith("accuracy by outcome, last 1 h by 1 min") for one in captions)
+    assert any(one.startswith("accuracy by audit, last 1 h by 1 min") for one in captions)
+    assert "Time is that of the logs: 2024-03-04 13:59" in said(page, "footer")
 
 
 def test_hostile_names_are_shown_as_what_they_are(browser: Browser, answers: Answers) -> None:

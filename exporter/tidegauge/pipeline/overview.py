@@ -32,7 +32,7 @@ from tidegauge.publish.status_json import render_status
 
 @dataclass(slots=True)
 class Memory:
-    """What has to be remembered from one report to the next. Owned by the runner's main thread; lost with a reload."""
+    """What has to be remembered from one report to the next. Owned by the runner's main thread; gone with a restart."""
 
     trends: dict[str, Trends] = field(default_factory=dict)
     records: Recent[tuple[str, str]] = field(default_factory=Recent)

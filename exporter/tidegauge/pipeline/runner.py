@@ -336,7 +336,7 @@ class Runner:
             log.exception("the configuration was not reloaded")
             return False, str(error)
         self._settings = settings
-        self._memory = Memory()
+        self._memory.trends.clear()
         self._reloaded = True
         notes = self._pipeline.notes
         log.info("configuration reloaded", extra={"dropped": len(notes)})

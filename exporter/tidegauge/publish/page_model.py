@@ -15,7 +15,7 @@ from tidegauge.publish.report import (
     TrendReport,
     VersionReport,
 )
-from tidegauge.publish.summaries import LABELS, objective_words
+from tidegauge.publish.summaries import LABELS, metric_words, objective_words
 
 SHAPES = {
     "missed": "▲",
@@ -83,12 +83,13 @@ def _version(
     who = visible(version.name)
     away = [link(version.dashboard, "Dashboard", f"of version {who}")] if version.dashboard else []
     away += [link(version.runbook, "Runbook", f"for version {who}")] if version.runbook else []
+    several = len(model.channels) > 1
     parts = [
         f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
         f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
         '<div class="g2"><div>',
-        _headline(version, scales),
-        _past(version),
+        _headline(version, scales, several=several),
+        _past(version, several=several),
         "</div><div>",
         _facts(version, now),
         _scores(model, version, unfolded=unfolded),
@@ -99,7 +100,7 @@ def _version(
     return "".join(parts)
 
 
-def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None]) -> str:
+def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None], *, several: bool) -> str:
     score = version.headline
     if score is None or score.score is None:
         return f"<p>{sentence(_capital(version.summary))}.</p>"
@@ -110,7 +111,7 @@ def _headline(version: VersionReport, scales: dict[tuple[str, str], Scale | None
     return (
         f'<p class="b"><b>{words.number(score.score, decimals)}</b><span>'
         f"{words.span(score.lower, score.upper, decimals)}</span>"
-        f'<span class="q">{text(score.metric.replace("_", " "))} {sentence(words.window_words(score.window))}, '
+        f'<span class="q">{text(metric_words(score, several=several))} {sentence(words.window_words(score.window))}, '
         f"{words.amount(score.samples, 'sample')}</span></p>{drawn}{more}"
     )
 
@@ -125,23 +126,23 @@ def _needs_words(version: VersionReport, score: ScoreReport) -> bool:
     return version.verdict in ("silent", "unknown") or score.state != "ok"
 
 
-def _past(version: VersionReport) -> str:
+def _past(version: VersionReport, *, several: bool) -> str:
     drawn = []
     for past in version.trends:
         picture = trend(past)
         if picture:
-            drawn.append(f"<figure>{picture}{_caption(past, alone=len(version.trends) == 1)}</figure>")
+            which = f"{metric_words(past, several=several)}, " if len(version.trends) > 1 else ""
+            drawn.append(f"<figure>{picture}{_caption(past, which)}</figure>")
     return "".join(drawn)
 
 
-def _caption(past: TrendReport, *, alone: bool) -> str:
+def _caption(past: TrendReport, which: str) -> str:
     known = [value for value in past.scores if value is not None]
     decimals = words.decimals_for(min(known), max(known), *known)
     length = words.duration(past.step_seconds * len(past.scores))
     span = f"{words.number(min(known), decimals)} to {words.number(max(known), decimals)}"
-    metric = "" if alone else f"{text(past.metric.replace('_', ' '))}, "
     return (
-        f"<figcaption><span>{metric}last {length} by {words.duration(past.step_seconds)}</span>"
+        f"<figcaption><span>{text(which)}last {length} by {words.duration(past.step_seconds)}</span>"
         f"<span>{span}</span></figcaption>"
     )
 

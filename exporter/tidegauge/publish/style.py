@@ -61,7 +61,7 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 details{border-top:1px solid var(--line);font-size:.92rem}
 summary{cursor:pointer;padding:.35rem 0;overflow-wrap:anywhere}
 details[open]{padding-bottom:.5rem}
-.t{overflow-x:auto;max-width:100%}table{border-collapse:collapse;width:100%;font-size:.9rem}
+.t{overflow-x:auto;max-width:100%;position:relative}table{border-collapse:collapse;width:100%;font-size:.9rem}
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.85rem}
 th,td{text-align:left;vertical-align:baseline;padding:.22rem .9rem .22rem 0;border-bottom:1px solid var(--line);
 font-weight:400}thead th{color:var(--soft);font-size:.85rem;white-space:nowrap}.n{text-align:right;white-space:nowrap}

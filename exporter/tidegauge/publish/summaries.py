@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidegauge.publish import words
-from tidegauge.publish.report import ChannelReport, DelayReport, ModelReport, ScoreReport, VersionReport
+from tidegauge.publish.report import ChannelReport, DelayReport, ModelReport, ScoreReport, TrendReport, VersionReport
 
 LABELS = {
     "missed": "Objective missed",
@@ -40,15 +40,24 @@ STATES = {
 }
 
 
-def score_words(score: ScoreReport) -> str:
-    """ "accuracy 0.948 (0.941 to 0.954) over the last 24 h"; without a score, the metric and the window."""
-    metric = score.metric.replace("_", " ")
+def score_words(score: ScoreReport, *, several: bool) -> str:
+    """ "accuracy 0.948 (0.941 to 0.954) over the last 24 h"; without a score, the metric and the window.
+
+    `several`: there are several channels, so that this one is named.
+    """
+    metric = metric_words(score, several=several)
     over = words.window_words(score.window)
     if score.score is None:
         return f"{metric} {over}"
     decimals = words.decimals_for(score.lower, score.upper, score.score)
     interval = words.span(score.lower, score.upper, decimals)
     return f"{metric} {words.number(score.score, decimals)} ({interval}) {over}"
+
+
+def metric_words(score: ScoreReport | TrendReport, *, several: bool) -> str:
+    """ "log loss", or "log loss by audit" where there are several channels."""
+    metric = score.metric.replace("_", " ")
+    return f"{metric} by {score.channel}" if several else metric
 
 
 def objective_words(score: ScoreReport) -> str:
@@ -66,20 +75,20 @@ def version_summary(version: VersionReport, channels: Sequence[ChannelReport], m
         return f"no predictions in the last {words.duration(widest)}" if widest else "no predictions yet"
     channel = next(one for one in channels if one.name == score.channel)
     delay = next((one for one in version.delays if one.channel == score.channel), None)
+    known = score_words(score, several=len(channels) > 1)
     if version.verdict == "silent" and delay is not None:
-        return _silence(score, delay)
-    return _judgement(score) if score.state == "ok" else _why_none(version, score, channel, minimum)
+        return _silence(score, delay, known)
+    return _judgement(score, known) if score.state == "ok" else _why_none(version, score, known, channel, minimum)
 
 
-def _silence(score: ScoreReport, delay: DelayReport) -> str:
+def _silence(score: ScoreReport, delay: DelayReport, known: str) -> str:
     since = words.duration(delay.silent_seconds or 0)
     made = words.amount(delay.silent_predictions, "prediction")
     told = f"no feedback for {since}: none of {made} since then has a label, though all are old enough"
-    return told if score.score is None else f"{told}; {score_words(score)} is from before"
+    return told if score.score is None else f"{told}; {known} is from before"
 
 
-def _judgement(score: ScoreReport) -> str:
-    told = score_words(score)
+def _judgement(score: ScoreReport, told: str) -> str:
     if score.target is None:
         return f"{told}; no objective is set"
     target = words.plain(score.target)
@@ -93,7 +102,7 @@ def _judgement(score: ScoreReport) -> str:
             return f"{told}, maybe {wrong} its objective {target}: the interval holds it"
 
 
-def _why_none(version: VersionReport, score: ScoreReport, channel: ChannelReport, minimum: int) -> str:
+def _why_none(version: VersionReport, score: ScoreReport, known: str, channel: ChannelReport, minimum: int) -> str:
     window = next(
         (part for part in version.coverage if (part.channel, part.window) == (score.channel, score.window)), None
     )
@@ -103,15 +112,15 @@ def _why_none(version: VersionReport, score: ScoreReport, channel: ChannelReport
             # Of all windows: a long one moves in steps so wide that it may not have reached them yet.
             made = max((part.predictions or 0 for part in version.coverage), default=0)
             who = f"all of {words.amount(made, 'prediction')}" if made else "its predictions"
-            return f"{score_words(score)} is not known yet: {who} are younger than {age}, the time that labels need"
+            return f"{known} is not known yet: {who} are younger than {age}, the time that labels need"
         case "no_feedback":
             mature = words.amount(window.mature_predictions, "prediction") if window else "its predictions"
-            return f"{score_words(score)} is not known: none of {mature} that are old enough has a label"
+            return f"{known} is not known: none of {mature} that are old enough has a label"
         case "insufficient_samples":
             have = words.amount(score.samples, "labelled prediction")
-            return f"{score_words(score)} from {have} only; it is judged from {minimum:,} on"
+            return f"{known} from {have} only; it is judged from {minimum:,} on"
         case _:
-            return f"{score_words(score)} cannot be computed from what the logs hold"
+            return f"{known} cannot be computed from what the logs hold"
 
 
 def model_summary(model: ModelReport) -> str:
