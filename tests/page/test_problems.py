@@ -9,7 +9,7 @@ from tidegauge.assess.verdicts import VERDICTS
 from tidegauge.config.settings import Channel, Links, Model, Objective
 from tidegauge.pipeline.about import SelfView, SourceView
 from tidegauge.pipeline.problems import Growth, problem_reports
-from tidegauge.pipeline.proxies import proxy_reports
+from tidegauge.pipeline.proxy_status import proxy_reports
 from tidegauge.pipeline.recent import Recent
 from tidegauge.pipeline.status import headline_pairs, judge_version
 from tidegauge.publish.report import CoverageReport, DelayReport, ProblemReport, ScoreReport

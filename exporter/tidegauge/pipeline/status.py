@@ -19,7 +19,7 @@ from tidegauge.config.metrics import AT_LEAST, find_metric
 from tidegauge.config.settings import Links, Model, Objective
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.feedback_status import coverage_reports, delay_report, silences
-from tidegauge.pipeline.proxies import proxy_reports
+from tidegauge.pipeline.proxy_status import proxy_reports
 from tidegauge.pipeline.publication import ModelView, window_label
 from tidegauge.publish.report import (
     ChannelReport,
