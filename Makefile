@@ -9,6 +9,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
 TOOLCHAINS := $(TOOLS)/.toolchains-installed
+CHROMIUM := $(TOOLS)/.chromium-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
 BENCHMARKS := speed memory save scrape sizing
@@ -41,7 +42,7 @@ help:
 demo: $(RUNTIME)
 	@exec $(BIN)/tidegauge demo
 
-test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
+test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS) $(CHROMIUM)
 	$(BIN)/python -m pytest $(TESTS)
 
 test-crash: $(DEVELOPMENT)
@@ -124,6 +125,16 @@ $(TOOLCHAINS): | $(PROMETHEUS)
 				$(AS_ROOT) apt-get update; apt-get download logrotate libpopt0; }; \
 			for package in logrotate_*.deb libpopt0_*.deb; do \
 				dpkg-deb --extract "$$package" .; rm "$$package"; done; rm -rf etc var lib/systemd; }
+	@touch $@
+
+# A browser needs so many libraries that it is installed rather than unpacked; Playwright drives it as it is.
+$(CHROMIUM):
+	@mkdir -p $(TOOLS)
+	@command -v chromium || { \
+		set -e; install='apt-get install -y --no-install-recommends chromium fonts-dejavu-core'; \
+		$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive $$install || { \
+			$(AS_ROOT) apt-get update; $(AS_ROOT) env DEBIAN_FRONTEND=noninteractive $$install; }; \
+		chromium --version; }
 	@touch $@
 
 # The benchmarks do without mtail where Debian does not have it, and say so.

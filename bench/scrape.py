@@ -24,6 +24,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from tidegauge.publish.documents import Document
 from tidegauge.publish.render import LabelCache, render_lines
 from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server
@@ -115,9 +116,10 @@ def answer_under_load(series: int, scrapes: int = 40) -> None:
     thread = threading.Thread(target=busy)
     thread.start()
     durations = []
+    nothing = Document(lambda: b"", "text/plain")
     try:
         for seed in range(scrapes):
-            server.publish(Publication(page_of(series, seed), b"", True))
+            server.publish(Publication(page_of(series, seed), nothing, nothing, True))
             start = time.perf_counter()
             with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as client:
                 client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})

@@ -12,6 +12,7 @@ from tidegauge.config.metrics import METRICS
 from tidegauge.config.record_fields import RecordField
 from tidegauge.config.schema import (
     CHANNEL,
+    LINKS,
     MODEL,
     OBJECTIVE,
     RELEASE,
@@ -32,6 +33,7 @@ def parts() -> Mapping[str, str]:
         "signals": SIGNAL,
         "objectives": OBJECTIVE,
         "release": RELEASE,
+        "links": LINKS,
     }
     return {
         **{name: _section(section) for name, section in sections.items()},

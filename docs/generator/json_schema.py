@@ -35,6 +35,7 @@ from tidegauge.config.shapes import (
     Shape,
     Text,
     TimeZone,
+    UrlTemplate,
 )
 
 Node = dict[str, Any]
@@ -161,6 +162,8 @@ def _shape(shape: Shape) -> Node:
             }
         case TimeZone():
             return {"type": "string", "pattern": r"^[A-Za-z0-9_+/-]+$", "examples": ["UTC", "Europe/Berlin"]}
+        case UrlTemplate():
+            return {"type": "string", "format": "uri-template", "maxLength": 2048, "pattern": "^https?://[^{]"}
         case Items():
             node: Node = {"type": "array", "items": _element(shape.item), "uniqueItems": True}
             return {**node, "minItems": shape.fewest} if shape.fewest else node

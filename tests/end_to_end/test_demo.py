@@ -86,8 +86,8 @@ def test_both_versions_are_scored_within_twenty_seconds_and_interrupting_leaves_
         )
         assert lower - 0.02 < accuracy < upper + 0.02
     page = requests.get(demo.url, timeout=PATIENCE).text
-    assert "<td>v1</td>" in page
-    assert "<td>v2</td>" in page
+    assert "<bdi>v1</bdi>" in page
+    assert "<bdi>v2</bdi>" in page
     assert check_page(requests.get(f"{demo.url}/metrics", timeout=PATIENCE).text).returncode == 0
 
     wait_until(lambda: "do not overlap" in demo.said(), what="the hints in the terminal")

@@ -23,6 +23,7 @@ from tests.processes import LOOPBACK, wait_until
 from tidegauge.config.problems import ConfigurationError
 from tidegauge.config.web import Rate
 from tidegauge.publish.access import Access, Bucket
+from tidegauge.publish.documents import Document
 from tidegauge.publish.listener import Limits
 from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server
@@ -31,6 +32,7 @@ TIDE = Family("tide_level_meters", "gauge", "Level of the tide.", ("station",))
 SESAME = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
 OPENED = bcrypt.hashpw(b"opened", bcrypt.gensalt(4)).decode()
 PAIR = "cert_file: server.crt, key_file: server.key"
+PAGE = Document(lambda: b"<!DOCTYPE html>", "text/html", (("Content-Security-Policy", "default-src 'none'"),))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def serving(directory: Path, text: str, *, seconds: float = 10) -> Iterator[tupl
     hooks = Hooks(healthy=lambda: True, reload=lambda: (True, "reloaded"))
     server = Server("127.0.0.1:0", hooks, enable_lifecycle=True, access=access, limits=Limits(request_seconds=seconds))
     server.start()
-    server.publish(Publication([Samples(TIDE, [("harbour",)], np.ones(1))], b"<!DOCTYPE html>", True))
+    server.publish(Publication([Samples(TIDE, [("harbour",)], np.ones(1))], PAGE, PAGE, True))
     try:
         yield server, access
     finally:

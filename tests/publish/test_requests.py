@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.processes import LOOPBACK, wait_until
+from tidegauge.publish.documents import Document
 from tidegauge.publish.listener import Limits
 from tidegauge.publish.request import BadRequestError, Request, parse_head
 from tidegauge.publish.samples import Family, Samples
@@ -23,13 +24,14 @@ TIDE = Family("tide_level_meters", "gauge", "Level of the tide.", ("station",))
 HOST = b"Host: x\r\n"
 SMUGGLED = b"GET /-/healthy HTTP/1.1\r\nHost: smuggled\r\n\r\n"
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
+PAGE = Document(lambda: b"<!DOCTYPE html>", "text/html")
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     made = Server("127.0.0.1:0", Hooks(lambda: True, lambda: (True, "reloaded")), enable_lifecycle=True)
     made.start()
-    made.publish(Publication([Samples(TIDE, [("harbour",)], np.ones(1))], b"<!DOCTYPE html>", True))
+    made.publish(Publication([Samples(TIDE, [("harbour",)], np.ones(1))], PAGE, PAGE, True))
     yield made
     made.stop()
 

@@ -10,11 +10,13 @@ from contextlib import closing
 import msgspec
 import numpy as np
 
+from tidegauge.publish.documents import Document
 from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server
 
 SERIES = 10_000
 SCRAPES = 15
+EMPTY = Document(lambda: b"", "text/plain")
 
 
 def _ingest(stop: threading.Event) -> None:
@@ -43,7 +45,7 @@ def test_scrapes_are_answered_within_half_a_second_while_ingesting_flat_out() ->
     durations = []
     try:
         for number in range(SCRAPES):
-            server.publish(Publication([Samples(family, rows, np.full(SERIES, number + 0.5))], b"", True))
+            server.publish(Publication([Samples(family, rows, np.full(SERIES, number + 0.5))], EMPTY, EMPTY, True))
             start = time.perf_counter()
             with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as client:
                 client.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})

@@ -17,6 +17,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from tidegauge.publish.documents import Document
 from tidegauge.publish.listener import Limits, parse_address
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE
 from tidegauge.publish.request import BadRequestError, parse_head
@@ -25,11 +26,14 @@ from tidegauge.publish.server import Hooks, Publication, Server
 
 TIDE = Family("tide_level_meters", "gauge", "Level of the tide.", ("station",))
 PAGE = b"<!DOCTYPE html><title>Tide</title>"
+STATUS = b'{"format":1}'
 
 
 def _publication(value: float = 1.5, *, stations: int = 3, ready: bool = True) -> Publication:
     rows = [(f"station-{number}",) for number in range(stations)]
-    return Publication([Samples(TIDE, rows, np.full(stations, value))], PAGE, ready)
+    page = Document(lambda: PAGE, "text/html; charset=utf-8", (("Content-Security-Policy", "default-src 'none'"),))
+    status = Document(lambda: STATUS, "application/json")
+    return Publication([Samples(TIDE, rows, np.full(stations, value))], page, status, ready)
 
 
 def _hooks(*, healthy: bool = True, reloaded: tuple[bool, str] = (True, "reloaded")) -> Hooks:
@@ -115,6 +119,28 @@ def test_the_page_may_load_nothing_from_elsewhere() -> None:
         assert (answer.status, answer.headers["Content-Type"], body) == (200, "text/html; charset=utf-8", PAGE)
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/", PAGE), ("/api/v1/status", STATUS)])
+def test_documents_are_packed_for_those_who_can_unpack_them(path: str, expected: bytes) -> None:
+    with _serving() as server:
+        plain, body = _ask(server, path)
+        assert (plain.headers["Content-Encoding"], body) == (None, expected)
+        assert (plain.headers["Cache-Control"], plain.headers["Vary"]) == ("no-store", "Accept-Encoding")
+        packed, body = _ask(server, path, headers={"Accept-Encoding": "gzip"})
+        assert (packed.headers["Content-Encoding"], gzip.decompress(body)) == ("gzip", expected)
+        assert packed.headers["Content-Type"] == plain.headers["Content-Type"]
+
+
+def test_a_document_is_rendered_when_asked_for_and_not_for_everybody_who_asks() -> None:
+    rendered = []
+    page = Document(lambda: rendered.append(1) or b"page", "text/html")  # type: ignore[func-returns-value]
+    with _serving() as server:
+        server.publish(Publication([], page, page, True))
+        assert rendered == []
+        for _ in range(20):
+            assert _ask(server, "/")[1] == b"page"
+        assert len(rendered) <= 2
 
 
 def test_a_new_publication_replaces_the_old_one_in_every_form() -> None:

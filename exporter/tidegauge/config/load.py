@@ -14,7 +14,7 @@ from tidegauge.config.metrics import find_metric
 from tidegauge.config.problems import ConfigurationError, Problem
 from tidegauge.config.rules import check_models, check_sources
 from tidegauge.config.schema import NO_FEEDBACK_MISSING, ROOT, implied_type
-from tidegauge.config.settings import DAY, Channel, Model, Objective, Settings, Signal, Source
+from tidegauge.config.settings import DAY, Channel, Links, Model, Objective, Settings, Signal, Source
 from tidegauge.config.walk import INVALID, Findings, walk
 from tidegauge.config.yaml_lines import read_nodes
 
@@ -54,13 +54,14 @@ def _valid_list(values: dict[str, Any], key: str) -> list[Any]:
 
 def _settings(values: dict[str, Any], path: Path, base: Path, state: Path | None) -> Settings:
     models = [_model(model, base) for model in values["models"]]
-    kept = {name: value for name, value in values.items() if name not in ("state", "sources", "models")}
+    kept = {name: value for name, value in values.items() if name not in ("state", "sources", "models", "links")}
     return Settings(
         path=path,
         state=state.absolute() if state else base / values.get("state", "state"),
         sources=_sources(values["sources"], models, base),
         models=tuple(model for model in models if model.name != "*"),
         default_model=next((model for model in models if model.name == "*"), None),
+        links=Links(**values.get("links", {})),
         **kept,
     )
 

@@ -31,6 +31,7 @@ from tidegauge.config.shapes import (
     Shape,
     Text,
     TimeZone,
+    UrlTemplate,
 )
 
 PREDICTION_FIELDS = tuple(record_fields.PREDICTION)
@@ -364,6 +365,26 @@ MODEL = Section(
     ),
 )
 
+LINKS = Section(
+    "links",
+    (
+        _key(
+            settings.Links,
+            "dashboard",
+            UrlTemplate(("model", "version")),
+            'Where the page leads from a model or a version, for instance `"https://grafana.example/d/tidegauge-model'
+            '?var-model={model}&var-version={version}"`. With `{version}` in it, the links are at the versions only.',
+        ),
+        _key(
+            settings.Links,
+            "runbook",
+            UrlTemplate(("alert",)),
+            'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`. `{alert}`'
+            " is the code of a [problem](page.md#problems), or the verdict `missed` or `silent` of a version.",
+        ),
+    ),
+)
+
 ROOT = Section(
     "the configuration",
     (
@@ -394,5 +415,6 @@ ROOT = Section(
         _key(settings.Settings, "poll_interval", Duration(10, HOUR), "How often files are looked at."),
         _key(settings.Settings, "max_line_bytes", Integer(1 << 10, 4 << 20), "Longer lines are skipped and counted."),
         _key(settings.Settings, "max_models", Integer(1, 10_000), 'How many models the `"*"` entry may create.'),
+        Key("links", LINKS, "Where people go on from [the page](page.md).", None),
     ),
 )

@@ -119,6 +119,14 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Links:
+    """Where people go on from the page; see `links` for what stands in braces."""
+
+    dashboard: str | None = None  # URL; {model} and {version}
+    runbook: str | None = None  # URL; {alert}
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A whole configuration file."""
 
@@ -132,3 +140,4 @@ class Settings:
     poll_interval: int = SECOND
     max_line_bytes: int = 1 << 20
     max_models: int = 100  # that the "*" entry may create
+    links: Links = Links()

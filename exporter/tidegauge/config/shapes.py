@@ -17,6 +17,7 @@ from enum import Enum
 from functools import cache
 
 from tidegauge.config.durations import format_duration, parse_duration
+from tidegauge.config.links import template_problem
 from tidegauge.config.problems import listed, quote, suggest
 
 Scalar = str | int | float | bool | None
@@ -224,13 +225,45 @@ class Checked:
         return self.reader(value, raw)
 
 
+@dataclass(frozen=True, slots=True)
+class UrlTemplate:
+    """An http or https URL in which `{name}` stands for a value, percent-encoded when it is filled in."""
+
+    placeholders: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        named = " or ".join(f"{{{name}}}" for name in self.placeholders)
+        return f"an http or https URL, with {named} where their names belong"
+
+    def read(self, value: Scalar, raw: str) -> str:
+        text = Text(longest=2048).read(value, raw)
+        problem = template_problem(text, self.placeholders)
+        if problem:
+            raise Refused(problem)
+        return text
+
+
 @cache
 def _time_zones() -> tuple[str, ...]:
     # Listing them reads the whole database.
     return tuple(sorted(zoneinfo.available_timezones()))
 
 
-Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone | Checked
+Leaf = (
+    Text
+    | DottedPath
+    | Label
+    | Choice
+    | Integer
+    | Number
+    | Duration
+    | PathText
+    | Regex
+    | TimeZone
+    | Checked
+    | UrlTemplate
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,16 @@ from prometheus_client import ProcessCollector
 from tidegauge import __version__
 from tidegauge.config.load import ConfigurationError, Problem, load
 from tidegauge.config.settings import WORDY, Settings
+from tidegauge.pipeline.about import SelfView, SourceView, self_samples
 from tidegauge.pipeline.clock import wall_now
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.memory import give_memory_back, keep_freed_memory
+from tidegauge.pipeline.overview import Memory, draft, page_document, report, status_document
 from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
-from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
+from tidegauge.pipeline.publication import ModelView, lost_samples, view
 from tidegauge.pipeline.reference import ReferenceScores
-from tidegauge.pipeline.status import page_model
 from tidegauge.publish.access import Access
 from tidegauge.publish.cardinality import limit_series
-from tidegauge.publish.page import render_page
 from tidegauge.publish.process import process_samples
 from tidegauge.publish.samples import AnySamples
 from tidegauge.publish.server import Hooks, Publication, Server
@@ -51,6 +51,7 @@ class _Saves:
     seconds: float = 0.0
     bytes: int = 0
     failures: int = 0
+    failed: str = ""  # why the last one failed
 
 
 class Runner:
@@ -86,6 +87,7 @@ class Runner:
         self._saving: Future[None] | None = None
         self._refreshed = time.monotonic()
         self._on_refresh = on_refresh
+        self._memory = Memory()
         self._process = ProcessCollector(registry=None)
         hooks = Hooks(self._healthy, self._reload_from_http)
         try:
@@ -166,9 +168,10 @@ class Runner:
         return True
 
     def _publish_first(self) -> None:
-        samples = self_samples(self._self_view({}, 0.0, wall_now()))
-        page = render_page(page_model(self._pipeline, [], ready=False, refreshed=None))
-        self._server.publish(Publication(samples, page, ready=False))
+        about = self._self_view({}, 0.0, wall_now())
+        shown = report(draft(self._pipeline, [], about, {}, self._memory), about)
+        page, status = page_document(shown), status_document(shown)
+        self._server.publish(Publication(self_samples(about), page, status, ready=False))
 
     # ---------------------------------------------------------------- refresh, save, publish
 
@@ -180,11 +183,13 @@ class Runner:
         views: list[ModelView] = []
         samples: list[AnySamples] = []
         series: dict[str, int] = {}
+        left_out: dict[str, int] = {}
         for name, engine in pipeline.engines.items():
             one = view(engine, self._references.scores(name), pipeline.clock)
             kept, dropped = limit_series(one.samples, engine.model.max_series)
             counts = pipeline.extra.setdefault("series_dropped", {})
             counts[name] = counts.get(name, 0) + dropped
+            left_out[name] = dropped
             series[name] = sum(part.series for part in kept)
             for kind, lost in _dropped(engine).items():
                 known = pipeline.extra.setdefault(kind, {})
@@ -197,19 +202,21 @@ class Runner:
             log.info("ready")
         if not self._ready:
             samples = []
-        page = render_page(page_model(pipeline, views, ready=self._ready, refreshed=refreshed))
+        about = self._self_view(series, 0.0, refreshed)
+        drafted = draft(pipeline, views, about, left_out, self._memory)
         pipeline.extra["save_failures"] = self._saves.failures
         capture, spools = pipeline.capture()
         self._refreshed = time.monotonic()
-        about = self._self_view(series, self._refreshed - started, refreshed)
+        about = replace(about, refresh_seconds=self._refreshed - started)
 
         def finish() -> None:
             try:
-                report = pipeline.commit(capture, spools)
-                self._saves.at, self._saves.seconds = wall_now(), report.seconds
-                self._saves.bytes = report.bytes
+                written = pipeline.commit(capture, spools)
+                self._saves.at, self._saves.seconds = wall_now(), written.seconds
+                self._saves.bytes, self._saves.failed = written.bytes, ""
             except OSError as error:
                 self._saves.failures += 1
+                self._saves.failed = error.strerror or str(error)
                 log.error("the state could not be saved; what is served is unsaved", extra={"error": str(error)})
             saves = self._saves
             state = replace(
@@ -218,9 +225,12 @@ class Runner:
                 save_seconds=saves.seconds,
                 save_bytes=saves.bytes,
                 save_failures=saves.failures,
+                save_failed=saves.failed,
             )
+            shown = report(drafted, state)
             published = [*self_samples(state), *process_samples(self._process), *samples]
-            self._server.publish(Publication(published, page, ready=about.ready))
+            documents = page_document(shown), status_document(shown)
+            self._server.publish(Publication(published, *documents, ready=about.ready))
             give_memory_back()
             if self._on_refresh is not None:
                 self._on_refresh(published)
@@ -272,6 +282,7 @@ class Runner:
             save_seconds=self._saves.seconds,
             save_bytes=self._saves.bytes,
             save_failures=self._saves.failures,
+            save_failed=self._saves.failed,
         )
 
     def _healthy(self) -> bool:
@@ -332,6 +343,7 @@ class Runner:
             log.exception("the configuration was not reloaded")
             return False, str(error)
         self._settings = settings
+        self._memory.trends.clear()
         self._reloaded = True
         notes = self._pipeline.notes
         log.info("configuration reloaded", extra={"dropped": len(notes)})

@@ -1,156 +1,243 @@
-"""The landing page for people: what runs, how right the models are, what is wrong.
+"""The page for people: first what is wrong, then what is wrong with the exporter, then every model in detail.
 
-Plain HTML without scripts, pictures or links elsewhere. Everything shown may be hostile and is escaped.
+Plain HTML in one piece, without scripts, pictures or anything from elsewhere. Everything shown may be hostile and
+passes through `markup`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
 from datetime import UTC, datetime
-from html import escape
 
-_LINKS = (("/metrics", "metrics"), ("/-/healthy", "healthy"), ("/-/ready", "ready"))
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;"
-    "color:#1b2733;background:#fff}"
-    "h1{margin-bottom:0}h2{margin-top:2rem;font-size:1.1rem}table{border-collapse:collapse;width:100%}"
-    "th,td{text-align:left;padding:.25rem .75rem .25rem 0;border-bottom:1px solid #d7dee5;overflow-wrap:anywhere}"
-    "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}li{overflow-wrap:anywhere}"
-    ".muted{color:#5b6b7a}.bad{color:#a3261b}"
-    "@media(prefers-color-scheme:dark){body{color:#dbe4ec;background:#12181f}th,td{border-color:#2c3844}"
-    "a{color:#7db8ee}.muted{color:#8fa0b0}.bad{color:#f08a7f}}"
+from tidegauge.publish import words
+from tidegauge.publish.markup import advice, link, name, sentence, table, text, visible
+from tidegauge.publish.page_model import SHAPES, chip, model_section
+from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report
+from tidegauge.publish.style import HASH, STYLE
+from tidegauge.publish.summaries import LABELS, STATES, VERDICTS
+
+CONTENT_TYPE = "text/html; charset=utf-8"
+HEADERS = (
+    (
+        "Content-Security-Policy",
+        f"default-src 'none'; style-src 'sha256-{HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
 )
+UNFOLDED_VERSIONS = 2
+"""With so few versions in all, their tables are open from the start."""
+STALE_REFRESHES = 6
+STALE_SECONDS = 60.0
+_LINKS = (("/metrics", "Metrics"), ("/api/v1/status", "JSON"), ("/-/healthy", "Healthy?"), ("/-/ready", "Ready?"))
 
 
-@dataclass(frozen=True, slots=True)
-class QualityRow:
-    """One score of one model version, as the page shows it; a state other than "ok" is named beside the score."""
-
-    model: str
-    version: str
-    channel: str
-    metric: str
-    window: str
-    score: float | None
-    lower: float | None
-    upper: float | None
-    samples: float
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One source and how far behind reading it is."""
-
-    name: str
-    pattern: str
-    files: int
-    lag_bytes: int
-    lag_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PageModel:
-    """All that the page shows."""
-
-    version: str  # of the exporter
-    ready: bool
-    refreshed_ms: int | None  # wall time of the last refresh, ms since the epoch
-    clock_ms: int | None  # what windows end by
-    quality: Sequence[QualityRow] = ()
-    sources: Sequence[SourceRow] = ()
-    problems: Sequence[str] = ()  # plain sentences
-
-
-def render_page(page: PageModel) -> bytes:
-    """The page as UTF-8 HTML."""
+def render_page(report: Report, now: datetime) -> bytes:
+    """The page as UTF-8 HTML; `now` is what "ago" is counted from."""
+    models = sorted(enumerate(report.models, 1), key=lambda one: list(LABELS).index(one[1].verdict))
+    unfolded = sum(len(model.versions) for model in report.models) <= UNFOLDED_VERSIONS
+    # With the clock of the logs, what they tell is long ago by the wall's.
+    moment = report.exporter.clock_at if report.exporter.clock == "log" else now
     parts = [
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>Tidegauge</title><style>{_STYLE}</style></head><body>",
-        f'<h1>Tidegauge</h1><p class="muted">Version {escape(page.version)}. {_status(page)}</p><p>',
-        " · ".join(f'<a href="{target}">{name}</a>' for target, name in _LINKS),
-        "</p>",
-        _problems(page.problems),
-        "<h2>Models</h2>",
-        _quality(page.quality),
-        "<h2>Sources</h2>",
-        _sources(page.sources),
+        f"<title>{_title(report)}</title><style>{STYLE}</style></head><body>",
+        _header(report.exporter, now),
+        f'<main><p class="say">{_verdict(report)}</p>',
+        _reading(report),
+        _glance(models),
+        _problems(_stale(report.exporter, now) + list(report.problems), ready=report.exporter.ready),
+        '<h2 id="models">Models in detail</h2>' if models else "",
+        *(model_section(model, number, moment or now, unfolded=unfolded) for number, model in models),
+        _input(report),
+        _glossary(),
+        "</main>",
+        _footer(report.exporter),
         "</body></html>\n",
     ]
     return "".join(parts).encode("utf-8", "backslashreplace")
 
 
-def _status(page: PageModel) -> str:
-    parts = ["Ready." if page.ready else "Still reading what the logs held at start; scores come after that."]
-    if page.refreshed_ms is not None:
-        parts.append(f"Refreshed {_time(page.refreshed_ms)}.")
-    if page.clock_ms is not None:
-        parts.append(f"Windows end by {_time(page.clock_ms)}, less each channel's maturity.")
-    return " ".join(parts)
+def _title(report: Report) -> str:
+    worst = {model.verdict for model in report.models}
+    verdict = next((one for one in LABELS if one in worst), None)
+    return f"{LABELS[verdict]} – Tidegauge" if verdict else "Tidegauge"
 
 
-def _problems(problems: Sequence[str]) -> str:
-    if not problems:
+def _header(exporter: ExporterReport, now: datetime) -> str:
+    told = "Not refreshed yet."
+    if exporter.refreshed_at is not None:
+        at = exporter.refreshed_at
+        told = f'As of <time datetime="{at.isoformat()}">{words.clock(at)}</time>, {words.ago(at, now)}.'
+    return f'<header><h1>Tidegauge</h1><p>{told}</p><nav aria-label="Page"><a href="/">Reload</a></nav></header>'
+
+
+def _verdict(report: Report) -> str:
+    """The first sentence: is anything wrong?"""
+    if not report.exporter.ready:
+        told = "Starting: the logs are being read."
+    elif not report.models:
+        told = "Nothing to judge: no predictions have been read yet."
+    else:
+        told = f"{_of_models(report.models)}."
+    errors = sum(problem.severity == "error" for problem in report.problems)
+    if errors:
+        told += f" The exporter has {words.amount(errors, 'error')}."
+    elif report.problems:
+        told += f" The exporter has {words.amount(len(report.problems), 'warning')}."
+    return told
+
+
+def _of_models(models: tuple[ModelReport, ...]) -> str:
+    found = Counter(model.verdict for model in models)
+    if len(models) == 1:
+        alone = {
+            "missed": "The model misses its objective",
+            "silent": "The model gets no feedback",
+            "idle": "The model makes no predictions",
+            "uncertain": "The model may or may not meet its objective",
+            "unknown": "It is not known yet how good the model is",
+            "no_objective": "The model is measured, and has no objective",
+            "met": "The model meets its objective",
+        }
+        return alone[models[0].verdict]
+    said = {
+        "missed": ("misses its objective", "miss their objectives"),
+        "silent": ("gets no feedback", "get no feedback"),
+        "idle": ("makes no predictions", "make no predictions"),
+        "uncertain": ("is uncertain", "are uncertain"),
+        "unknown": ("is not known yet", "are not known yet"),
+        "no_objective": ("has no objective", "have no objective"),
+        "met": ("is fine", "are fine"),
+    }
+    if len(found) == 1:
+        verdict = models[0].verdict
+        return f"All {len(models)} models {said[verdict][1] if verdict != 'met' else 'meet their objectives'}"
+    parts = [f"{found[verdict]} {said[verdict][found[verdict] > 1]}" for verdict in LABELS if found[verdict]]
+    return f"Of {len(models)} models, " + (parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}")
+
+
+def _reading(report: Report) -> str:
+    if report.exporter.ready:
         return ""
-    items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
-    return f'<h2 class="bad">Problems</h2><ul class="bad">{items}</ul>'
-
-
-def _quality(rows: Sequence[QualityRow]) -> str:
-    if not rows:
-        return '<p class="muted">No predictions yet.</p>'
-    cells = (
-        (
-            escape(row.model),
-            escape(row.version),
-            escape(row.channel),
-            escape(row.metric),
-            escape(row.window),
-            _number(row.score),
-            _interval(row.lower, row.upper),
-            f"{row.samples:,.0f}",
-            "" if row.state == "ok" else escape(row.state.replace("_", " ")),
-        )
-        for row in rows
+    left = sum(source.lag_bytes for source in report.sources)
+    read = sum(source.read_bytes for source in report.sources)
+    return (
+        f'<p class="q">{words.size(read)} are read, {words.size(left)} are left. Scores are shown once everything that '
+        "the logs held at the start has been read, so that no half-read window raises an alarm.</p>"
     )
-    titles = ("Model", "Version", "Channel", "Metric", "Window", "Score", "95 % interval", "Samples", "State")
-    return _table(titles, (5, 6, 7), cells)
 
 
-def _sources(rows: Sequence[SourceRow]) -> str:
-    cells = (
-        (
-            escape(row.name),
-            f"<code>{escape(row.pattern)}</code>",
-            f"{row.files:,}",
-            f"{row.lag_bytes:,}",
-            "" if row.lag_seconds is None else f"{row.lag_seconds:,.0f}",
+def _glance(models: list[tuple[int, ModelReport]]) -> str:
+    if not models:
+        return ""
+    items = []
+    for number, model in models:
+        owner = f'<span class="q">{name(model.owner)}</span>' if model.owner else ""
+        lines = "".join(
+            f'<li class="{one.verdict}"><span class="i" aria-hidden="true">{SHAPES[one.verdict]}</span>'
+            f"{name(one.name)}: {sentence(one.summary)}</li>"
+            for one in sorted(model.versions, key=lambda one: list(LABELS).index(one.verdict))
         )
-        for row in rows
+        items.append(
+            f'<li class="{model.verdict}"><div class="a"><a href="#m{number}">{name(model.name)}</a>'
+            f"{chip(model.verdict)}{owner}</div><ul>{lines or '<li>no predictions yet</li>'}</ul></li>"
+        )
+    told = f'<ul class="o">{"".join(items)}</ul>'
+    return f'<section aria-labelledby="glance"><h2 id="glance">At a glance</h2>{told}</section>'
+
+
+def _stale(exporter: ExporterReport, now: datetime) -> list[ProblemReport]:
+    """What only the reader's time can show: that refreshes have stopped."""
+    if exporter.refreshed_at is None:
+        return []
+    age = (now - exporter.refreshed_at).total_seconds()
+    if age < max(STALE_SECONDS, STALE_REFRESHES * exporter.refresh_interval_seconds):
+        return []
+    message = f"Everything below is {words.duration(age)} old: refreshes have stopped."
+    advice = "See the exporter's log; restart it if it does not come back."
+    return [ProblemReport("stale", "error", "", message, advice, None, None)]
+
+
+def _problems(problems: list[ProblemReport], *, ready: bool) -> str:
+    if not problems:
+        fine = "No problems: everything that the configuration names is being read, and the state is saved."
+        told = f'<p class="q">{fine}</p>' if ready else ""
+        return (
+            f'<section aria-labelledby="problems"><h2 id="problems">The exporter</h2>{told}</section>' if told else ""
+        )
+    items = "".join(_problem(problem) for problem in problems)
+    return (
+        '<section aria-labelledby="problems"><h2 id="problems">Problems of the exporter</h2>'
+        f'<ul class="p">{items}</ul></section>'
     )
-    return _table(("Source", "Files", "Followed", "Bytes behind", "Seconds behind"), (2, 3, 4), cells)
 
 
-def _table(titles: Sequence[str], numeric: Sequence[int], rows: Iterable[Sequence[str]]) -> str:
-    attributes = [' class="n"' if column in numeric else "" for column in range(len(titles))]
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        inner = (f"<{tag}{attribute}>{cell}</{tag}>" for attribute, cell in zip(attributes, cells, strict=True))
-        return f"<tr>{''.join(inner)}</tr>"
-
-    body = "".join(line("td", cells) for cells in rows)
-    return f"<table><thead>{line('th', titles)}</thead><tbody>{body}</tbody></table>"
-
-
-def _interval(lower: float | None, upper: float | None) -> str:
-    return "" if lower is None or upper is None else f"{_number(lower)} – {_number(upper)}"
+def _problem(problem: ProblemReport) -> str:
+    shape, word = ("▲", "Error") if problem.severity == "error" else ("◆", "Warning")
+    subject = f"{name(problem.subject)}: " if problem.subject else ""
+    away = f" {link(problem.runbook, 'Runbook', f'for {visible(problem.code)}')}" if problem.runbook else ""
+    return (
+        f'<li class="{problem.severity}"><p><span class="c"><span aria-hidden="true">{shape}</span> {word}</span> '
+        f'{subject}{sentence(problem.message)}</p><p class="q">{advice(problem.advice)}{away}</p></li>'
+    )
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _input(report: Report) -> str:
+    sources = [
+        [
+            name(one.name),
+            f"<code>{text(one.pattern, 400)}</code>",
+            words.count(one.files),
+            words.size(one.read_bytes),
+            words.size(one.lag_bytes) if one.lag_bytes else "nothing",
+            words.duration(one.lag_seconds) if one.lag_bytes else UP_TO_DATE,
+        ]
+        for one in report.sources
+    ]
+    titles = ["Source", "Files", "Followed", "Read", "Unread", "Behind by"]
+    records = [
+        [text(one.kind), text(one.result.replace("_", " ")), words.count(one.recent), words.count(one.count)]
+        for one in report.records
+        if one.count
+    ]
+    kinds = ["Records", "Result", "Last 15 min", "In all"]
+    body = table("Where records come from", titles, sources, lambda column: column > 1) if sources else ""
+    body += table("What became of records", kinds, records, lambda column: column > 1) if records else ""
+    return f'<section aria-labelledby="input"><h2 id="input">What is read</h2><div class="box">{body}</div></section>'
 
 
-def _time(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+UP_TO_DATE = "up to date"
+
+
+def _glossary() -> str:
+    verdicts = "".join(
+        f'<dt class="{verdict}"><span class="i" aria-hidden="true">{SHAPES[verdict]}</span>{LABELS[verdict]}</dt>'
+        f"<dd>{told}</dd>"
+        for verdict, told in VERDICTS.items()
+    )
+    states = "".join(f"<dt>{state.replace('_', ' ')}</dt><dd>{text(told, 400)}</dd>" for state, told in STATES.items())
+    return (
+        '<section class="w" aria-labelledby="words"><h2 id="words">What the words mean</h2><div class="box">'
+        f"<details><summary>Verdicts, and the states of scores</summary><dl>{verdicts}{states}</dl>"
+        "<p>Intervals are pointwise 95 %: they are for looking at, not for paging. A window ends one maturity ago, so "
+        "that every prediction in it has had the time to get its label.</p></details></div></section>"
+    )
+
+
+def _footer(exporter: ExporterReport) -> str:
+    links = "".join(f'<a href="{target}">{label}</a>' for target, label in _LINKS)
+    saved = (
+        f"State saved {words.clock(exporter.saved_at)}." if exporter.saved_at is not None else "State not saved yet."
+    )
+    by_log = exporter.clock == "log" and exporter.clock_at is not None
+    clock = f" Time is that of the logs: {words.clock(exporter.clock_at)}." if by_log else ""
+    return (
+        f'<footer><nav aria-label="Data">{links}</nav><p>Tidegauge {text(exporter.version)}, refreshed every '
+        f"{words.duration(exporter.refresh_interval_seconds)}. {saved}{clock} Configuration: "
+        f"<code>{text(exporter.config_file, 400)}</code></p></footer>"
+    )
+
+
+def utc_now() -> datetime:
+    """The wall clock as the page wants it."""
+    return datetime.now(UTC)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from tidegauge.publish.access import Access
+from tidegauge.publish.documents import Document
 from tidegauge.publish.listener import Limits, Listener
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, accepts_gzip, wants_openmetrics
 from tidegauge.publish.render import LabelCache, Rendered, render_lines
@@ -27,10 +28,6 @@ _REASONS = {
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
 }
 _READERS = ("GET", "HEAD")
-_PAGE_HEADERS = (
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
-)
 _METRICS_HEADERS = (("Vary", "Accept, Accept-Encoding"), ("Cache-Control", "no-store"))
 _log = logging.getLogger(__name__)
 
@@ -40,7 +37,8 @@ class Publication:
     """One result as it is to be served until the next."""
 
     samples: Sequence[AnySamples]
-    page: bytes  # HTML of /
+    page: Document  # HTML of /
+    status: Document  # JSON of /api/v1/status
     ready: bool
 
 
@@ -56,7 +54,7 @@ class _Published:
     """A publication with its renderings, each made when first asked for and then kept."""
 
     def __init__(self, publication: Publication, lines: Rendered) -> None:
-        self.page = publication.page
+        self.page, self.status = publication.page, publication.status
         self.ready = publication.ready
         self._lines = lines
         self._lock = threading.Lock()
@@ -74,10 +72,11 @@ class _Published:
 
 
 class Server:
-    """Serves /metrics, /, /-/healthy, /-/ready and /-/reload.
+    """Serves /metrics, /, /api/v1/status, /-/healthy, /-/ready and /-/reload.
 
     `address` is "host:port": an empty host means every interface, an IPv6 host stands in brackets, port 0 picks one.
-    Raises ValueError for an address that is none. Until the first `publish`, /metrics and / answer 503.
+    Raises ValueError for an address that is none. Until the first `publish`, what it
+    publishes is answered by 503.
     """
 
     def __init__(
@@ -100,6 +99,7 @@ class Server:
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             "/": (_READERS, self._page),
             "/metrics": (_READERS, self._metrics),
+            "/api/v1/status": (_READERS, self._status),
             "/-/healthy": (_READERS, self._healthy),
             "/-/ready": (_READERS, self._ready),
             "/-/reload": (("POST", "PUT"), self._reload),
@@ -152,10 +152,16 @@ class Server:
             _log.exception("cannot answer %s", request.path)
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the exporter's log")
 
-    def _page(self, _: Request) -> Response:
-        if self._published is None:
+    def _page(self, request: Request) -> Response:
+        return self._document(request, None if self._published is None else self._published.page)
+
+    def _status(self, request: Request) -> Response:
+        return self._document(request, None if self._published is None else self._published.status)
+
+    def _document(self, request: Request, document: Document | None) -> Response:
+        if document is None:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "starting")
-        return Response(HTTPStatus.OK, self._published.page, "text/html; charset=utf-8", _PAGE_HEADERS)
+        return document.response(compressed=accepts_gzip(request.headers.get("accept-encoding", "")))
 
     def _metrics(self, request: Request) -> Response:
         published = self._published

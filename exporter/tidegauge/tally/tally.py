@@ -237,6 +237,24 @@ class Tally:
         table = self._counts[number][sliced]
         return _sum_by(series, table.rows["counts"], row)
 
+    def stretches(
+        self, family: str, start: int, end: int, width: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(series, start, sums) of whole versions for each stretch of `width` ms in [start, end) that has any."""
+        number = self._family(family)
+        cells = self.cells.rows
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        pane = cells["pane"][live]
+        live = live[(pane >= start) & (pane < end)]
+        live = live[cells["series"][live] % self.series.per_version == 0]
+        row = cells["counts"][live, number].astype(np.int64) - 1
+        live, row = live[row >= 0], row[row >= 0]
+        origin = start // width
+        most = max(1, end // width - origin + 1)
+        place = cells["series"][live].astype(np.int64) * most + cells["pane"][live] // width - origin
+        found, sums = _sum_by(place, self._counts[number][False].rows["counts"], row)
+        return found // most, (found % most + origin) * width, sums
+
     def blocks(self, family: str, start: int, end: int) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """(series, sums) of whole versions and slices for each block of [start, end) that has any, by block start."""
         number = self._family(family)

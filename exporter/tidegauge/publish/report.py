@@ -1,0 +1,215 @@
+"""Everything that is shown to people, as one immutable value: the page and /api/v1/status are two renderings of it.
+
+The fields' names are the JSON's names (docs/page.md lists them); they only grow. Times are aware datetimes in UTC,
+durations seconds, None is unknown and no number is NaN. Texts may be hostile: whoever renders them escapes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+FORMAT = 1
+"""Version of these fields' meaning; names that are added do not change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """One metric of one channel over one window, with its objective if it has one."""
+
+    channel: str
+    metric: str
+    window: str
+    window_seconds: float | None  # None: lifetime
+    state: str  # as model_quality_state
+    score: float | None
+    lower: float | None
+    upper: float | None
+    samples: float
+    target: float | None
+    direction: str | None  # at_least | at_most; None without an objective
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class SliceReport:
+    """The version's headline score of one slice."""
+
+    key: str
+    value: str
+    channel: str
+    metric: str
+    window: str
+    state: str
+    score: float | None
+    lower: float | None
+    upper: float | None
+    samples: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyReport:
+    """A signal that stands in for the truth: a rate or a mean over one window."""
+
+    signal: str
+    window: str
+    score: float | None
+    lower: float | None
+    upper: float | None
+    samples: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrendReport:
+    """The recent past of one metric, a value a stretch of prediction time; None where nothing is known."""
+
+    channel: str
+    metric: str
+    start_at: datetime
+    step_seconds: float
+    target: float | None
+    scores: tuple[float | None, ...]
+    lower: tuple[float | None, ...]
+    upper: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CoverageReport:
+    """How much of the truth is known in one window of one channel."""
+
+    channel: str
+    window: str
+    window_seconds: float | None
+    predictions: int | None  # in the window that ends now, old enough or not; None for lifetime
+    mature_predictions: int
+    labeled_predictions: float
+    ratio: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DelayReport:
+    """How long labels took since the state began, and for how long there have been none."""
+
+    channel: str
+    labels: int
+    median_seconds: float | None  # interpolated within histogram buckets, like 95 %
+    p95_seconds: float | None
+    silent_seconds: float | None  # how far back mature predictions have no label at all; None: labels are coming
+    silent_predictions: int  # mature predictions since then
+
+
+@dataclass(frozen=True, slots=True)
+class VersionReport:
+    name: str
+    verdict: str
+    summary: str  # the verdict in one sentence
+    headline: ScoreReport | None  # the score that the verdict is about
+    dashboard: str | None
+    runbook: str | None
+    predictions: int
+    errors: int
+    first_prediction_at: datetime | None
+    last_prediction_at: datetime | None
+    coverage: tuple[CoverageReport, ...] = ()
+    delays: tuple[DelayReport, ...] = ()
+    scores: tuple[ScoreReport, ...] = ()
+    trends: tuple[TrendReport, ...] = ()
+    slices: tuple[SliceReport, ...] = ()  # worst first
+    proxies: tuple[ProxyReport, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReport:
+    """A feedback channel as configured."""
+
+    name: str
+    kind: str
+    maturity_seconds: float
+    no_feedback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReport:
+    name: str
+    task: str
+    owner: str
+    verdict: str
+    summary: str
+    dashboard: str | None
+    channels: tuple[ChannelReport, ...]
+    minimum_samples: int
+    pending_predictions: int
+    waiting_feedback: int
+    versions: tuple[VersionReport, ...]  # newest first sight first
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemReport:
+    """Something wrong with the exporter or its input, in plain words."""
+
+    code: str
+    severity: str  # error | warning
+    subject: str  # a source, a model or a kind of record; empty: the exporter
+    message: str
+    advice: str
+    count: int | None
+    runbook: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    name: str
+    kind: str
+    pattern: str
+    files: int
+    open_files: int
+    read_bytes: int
+    lag_bytes: int
+    lag_seconds: float
+    events: dict[str, int]  # those that happened, by name, since the state began
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsReport:
+    """What became of the records read: `accepted`, or why they were refused."""
+
+    kind: str
+    result: str
+    count: int  # since the state began
+    recent: int  # in the last quarter of an hour or so
+
+
+@dataclass(frozen=True, slots=True)
+class ExporterReport:
+    version: str
+    config_file: str
+    ready: bool
+    reload_succeeded: bool
+    clock: str  # wall | log
+    clock_at: datetime | None
+    refreshed_at: datetime | None
+    refresh_seconds: float
+    refresh_interval_seconds: float
+    saved_at: datetime | None
+    save_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    exporter: ExporterReport
+    problems: tuple[ProblemReport, ...] = ()
+    models: tuple[ModelReport, ...] = ()  # in the configuration's order; none before the exporter is ready
+    sources: tuple[SourceReport, ...] = ()
+    records: tuple[RecordsReport, ...] = ()
+    format: int = field(default=FORMAT)
+
+
+def moment(milliseconds: int | None) -> datetime | None:
+    """Milliseconds since the epoch as a time; None where there is none, or it is outside what a calendar holds."""
+    if milliseconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

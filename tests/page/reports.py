@@ -1,0 +1,110 @@
+"""Reports made up for tests of their renderings, and strategies that make up hostile ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from tidegauge.publish.page import render_page
+from tidegauge.publish.report import (
+    ChannelReport,
+    CoverageReport,
+    DelayReport,
+    ExporterReport,
+    ModelReport,
+    ProblemReport,
+    ProxyReport,
+    RecordsReport,
+    Report,
+    ScoreReport,
+    SliceReport,
+    SourceReport,
+    TrendReport,
+    VersionReport,
+)
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+EARLIER = datetime(2026, 3, 4, 5, 6, 3, tzinfo=UTC)
+
+
+def page_text(shown: Report, now: datetime = NOW) -> str:
+    """The page as text; a space is a space."""
+    return render_page(shown, now).decode().replace("\N{NO-BREAK SPACE}", " ")
+
+
+def score(**more: object) -> ScoreReport:
+    """A score that surely misses its objective."""
+    missed = ScoreReport(
+        "outcome", "accuracy", "24h", 86400.0, "ok", 0.931, 0.924, 0.938, 4870.0, 0.95, "at_least", "missed"
+    )
+    return replace(missed, **more)  # type: ignore[arg-type]
+
+
+def version(text: str = "v2", **more: object) -> VersionReport:
+    """A version with something of everything."""
+    one = VersionReport(
+        name=text,
+        verdict="missed",
+        summary="accuracy 0.931 (0.924 to 0.938), below its objective 0.95 for sure",
+        headline=score(),
+        dashboard="https://grafana.example/d/quality?var-version=v2",
+        runbook="https://runbooks.example/missed",
+        predictions=120_345,
+        errors=12,
+        first_prediction_at=EARLIER,
+        last_prediction_at=EARLIER,
+        coverage=(CoverageReport("outcome", "24h", 86400.0, 5100, 5000, 4900.0, 0.98),),
+        delays=(DelayReport("outcome", 4900, 45.0, 700.0, None, 0),),
+        scores=(score(), score(metric="roc_auc", target=None, direction=None, verdict="no_objective")),
+        trends=(
+            TrendReport(
+                "outcome",
+                "accuracy",
+                EARLIER,
+                1800.0,
+                0.95,
+                (0.9, None, 0.93, 0.95),
+                (0.8, None, 0.9, 0.93),
+                (0.95, None, 0.96, 0.97),
+            ),
+        ),
+        slices=(SliceReport("country", "NZ", "outcome", "accuracy", "24h", "ok", 0.7, 0.6, 0.8, 177.0, "missed"),),
+        proxies=(ProxyReport("click", "24h", 0.31, 0.30, 0.32, 9000.0),),
+    )
+    return replace(one, **more)  # type: ignore[arg-type]
+
+
+def model(text: str = "fraud", *versions: VersionReport, **more: object) -> ModelReport:
+    one = ModelReport(
+        name=text,
+        task="binary",
+        owner="payments",
+        verdict="missed",
+        summary="v2 worse than promised",
+        dashboard="https://grafana.example/d/quality?var-model=fraud",
+        channels=(ChannelReport("outcome", "complete", 3600.0, None),),
+        minimum_samples=30,
+        pending_predictions=100,
+        waiting_feedback=3,
+        versions=versions or (version(),),
+    )
+    return replace(one, **more)  # type: ignore[arg-type]
+
+
+def report(*models: ModelReport, **more: object) -> Report:
+    """A whole report."""
+    exporter = ExporterReport(
+        "0.2.0", "/etc/tidegauge.yml", True, True, "wall", EARLIER, EARLIER, 0.02, 10.0, EARLIER, 0
+    )
+    one = Report(
+        exporter=exporter,
+        problems=(
+            ProblemReport(
+                "no_files", "error", "feedback", "No file matches x.", "Check `path`.", None, "https://r.example/x"
+            ),
+        ),
+        models=models or (model(),),
+        sources=(SourceReport("predictions", "predictions", "/var/log/*.jsonl", 2, 1, 1234, 5, 1.5, {"rotations": 3}),),
+        records=(RecordsReport("predictions", "accepted", 120_345, 17),),
+    )
+    return replace(one, **more)  # type: ignore[arg-type]
