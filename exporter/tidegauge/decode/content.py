@@ -1,6 +1,7 @@
 """Answers and labels that are more than a code or a number: the items of a ranking, the words of a text.
 
-They leave decoding as JSON: of a text the text itself, of a ranking the list of its items' canonical texts.
+They leave decoding as JSON: of a text the text itself, of a ranking the list of its items' canonical texts. Feedback
+whose model is not known yet may be either; `of_ranking` and `is_text` say what it is to the model that takes it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ encode = msgspec.json.Encoder().encode
 
 
 class ContentColumn:
-    """The values of one field, piece by piece; `ranking` says whether they are lists of items or texts.
+    """The values of one field, piece by piece, as lists of items, as texts, or, where they may be either, as given.
 
     A text may be empty and a list too; both are given, unlike None.
     """
 
-    def __init__(self, *, ranking: bool) -> None:
-        self._convert = _ranked if ranking else _worded
+    def __init__(self, *, lists: bool, texts: bool) -> None:
+        self._convert = _worded if not lists else _either if texts else _ranked
         self._values: list[Any] = []
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
@@ -46,6 +47,16 @@ class ContentColumn:
 def contents(values: Sequence[Any]) -> list[Content]:
     """The JSON of texts and lists; None for None and for what is too long to be kept."""
     return [None if value is None or len(encoded := encode(value)) > MAX_BYTES else encoded for value in values]
+
+
+def of_ranking(content: Content) -> Content:
+    """The same for a ranking: one item alone is a list of one."""
+    return b"[%b]" % content if content is not None and content.startswith(b'"') else content
+
+
+def is_text(content: Content) -> bool:
+    """Whether a text model can use it; what has not been kept may have been anything."""
+    return content is None or content.startswith(b'"')
 
 
 def without_lists(values: list[Any] | None) -> list[Any] | None:
@@ -69,6 +80,10 @@ def _ranked(value: Any) -> Any:
         return None
     items = [item if type(item) is str else _text(item) for item in (value if type(value) is list else [value])]
     return _INVALID if _INVALID in items else items
+
+
+def _either(value: Any) -> Any:
+    return _ranked(value) if type(value) is list else _worded(value)
 
 
 def _text(value: Any) -> Any:

@@ -23,7 +23,7 @@ RANKING = ("ndcg", "reciprocal_rank")
 TEXT = ("word_edits", "words", "character_edits", "characters")
 COUNT = {"ranking": len(RANKING), "text": len(TEXT)}
 _items = msgspec.json.Decoder(list[str])
-_text = msgspec.json.Decoder(str | list[str])  # feedback for several models may have made a list of it
+_text = msgspec.json.Decoder(str)
 
 
 def measure_of(model: Model) -> Measure | None:
@@ -76,7 +76,7 @@ def texts(answers: Sequence[bytes | None], labels: Sequence[bytes | None], norma
     for row, (answer, label) in enumerate(zip(answers, labels, strict=True)):
         if answer is None or label is None:
             continue
-        said, meant = prepare(_decoded(answer)), prepare(_decoded(label))
+        said, meant = prepare(_text.decode(answer)), prepare(_text.decode(label))
         words = meant.split()
         rows.append(row)
         if said == meant:
@@ -85,11 +85,6 @@ def texts(answers: Sequence[bytes | None], labels: Sequence[bytes | None], norma
             values.append((distance(meant.split(), said.split()), len(words), distance(meant, said), len(meant)))
     measured[rows] = values if values else 0.0
     return measured
-
-
-def _decoded(content: bytes) -> str:
-    text = _text.decode(content)
-    return text if isinstance(text, str) else " ".join(text)
 
 
 def _preparation(normalize: tuple[str, ...]) -> Callable[[str], str]:

@@ -23,7 +23,7 @@ from tidegauge.pipeline.clock import TOLERANCE, LogClock, wall_now
 from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
 from tidegauge.pipeline.restore import feedback_table, restore
-from tidegauge.pipeline.unrouted import TABLE, Unrouted, select
+from tidegauge.pipeline.unrouted import TABLE, Unrouted, fitted, select
 from tidegauge.sources.block import Block
 from tidegauge.sources.files import FileSource
 from tidegauge.state.spool import Spool
@@ -276,7 +276,8 @@ class Pipeline:
         engine.records.clear()
         claimed = self.unrouted.claim(batch.model, [slot.key for slot in engine.model.slots], batch.key[batch.key != 0])
         if claimed is not None:
-            engine.accept_feedback(claimed, clock)
+            # It has been counted as accepted, and counters do not go back.
+            self.lost_feedback["", "orphaned"] += self._route(engine, claimed, clock)
 
     def _engine(self, name: str) -> Engine | None:
         engine = self.engines.get(name)
@@ -302,7 +303,9 @@ class Pipeline:
             able = np.array([text in channels for text in batch.channel.values], dtype=np.bool_)
             known = engine.join.knows(batch.key[rest]) & able[batch.channel.codes[rest]]
             if known.any():
-                engine.accept_feedback(select(batch, name, rest[known]), clock)
+                invalid = self._route(engine, select(batch, name, rest[known]), clock)
+                self.records["feedback", "accepted"] -= invalid
+                self.records["feedback", "invalid_label"] += invalid
                 rest = rest[~known]
             if not len(rest):
                 return
@@ -310,6 +313,12 @@ class Pipeline:
         shut_out = self.unrouted.keep(left, clock)
         if shut_out:
             self.lost_feedback["", "sampled_out"] += shut_out
+
+    def _route(self, engine: Engine, batch: FeedbackColumns, clock: int) -> int:
+        """Gives a model feedback that did not name it, but for what is no label to it; returns how many were none."""
+        usable, invalid = fitted(batch, engine.model)
+        engine.accept_feedback(usable, clock)
+        return invalid
 
     # ---------------------------------------------------------------- what is wrong with the input
 
