@@ -276,8 +276,9 @@ class Pipeline:
         engine.records.clear()
         claimed = self.unrouted.claim(batch.model, [slot.key for slot in engine.model.slots], batch.key[batch.key != 0])
         if claimed is not None:
-            # It has been counted as accepted, and counters do not go back.
-            self.lost_feedback["", "orphaned"] += self._route(engine, claimed, clock)
+            unusable = self._route(engine, claimed, clock)
+            if unusable:  # counted as accepted already, and counters do not go back
+                self.lost_feedback["", "orphaned"] += unusable
 
     def _engine(self, name: str) -> Engine | None:
         engine = self.engines.get(name)
@@ -304,8 +305,9 @@ class Pipeline:
             known = engine.join.knows(batch.key[rest]) & able[batch.channel.codes[rest]]
             if known.any():
                 invalid = self._route(engine, select(batch, name, rest[known]), clock)
-                self.records["feedback", "accepted"] -= invalid
-                self.records["feedback", "invalid_label"] += invalid
+                if invalid:
+                    self.records["feedback", "accepted"] -= invalid
+                    self.records["feedback", "invalid_label"] += invalid
                 rest = rest[~known]
             if not len(rest):
                 return
