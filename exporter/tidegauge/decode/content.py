@@ -7,6 +7,7 @@ whose model is not known yet may be either; `of_ranking` and `is_text` say what 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import NoneType
 from typing import Any
 
 import msgspec
@@ -30,23 +31,39 @@ class ContentColumn:
 
     def __init__(self, *, lists: bool, texts: bool) -> None:
         self._convert = _worded if not lists else _either if texts else _ranked
+        self._texts = texts
         self._values: list[Any] = []
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
         """The next piece."""
-        self._values.extend([None] * rows if values is None else map(self._convert, values))
+        if values is None:
+            self._values.extend([None] * rows)
+        elif self._texts and set(map(type, values)) <= _AS_GIVEN:
+            self._values.extend(values)
+        else:
+            self._values.extend(map(self._convert, values))
 
     def finish(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[Any]]:
         """Which rows have no value, which an invalid one, and the values: texts or lists, None for neither."""
         values = self._values
-        missing = np.fromiter((value is None for value in values), np.bool_, len(values))
-        invalid = np.fromiter((value is _INVALID for value in values), np.bool_, len(values))
-        return missing, invalid, [None if value is _INVALID else value for value in values]
+        missing, invalid = np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_)
+        if None in values:
+            missing[:] = [value is None for value in values]
+        if _INVALID in values:
+            invalid[:] = [value is _INVALID for value in values]
+            values = [None if value is _INVALID else value for value in values]
+        return missing, invalid, values
 
 
 def contents(values: Sequence[Any]) -> list[Content]:
     """The JSON of texts and lists; None for None and for what is too long to be kept."""
-    return [None if value is None or len(encoded := encode(value)) > MAX_BYTES else encoded for value in values]
+    encoded = list(map(encode, values))
+    if None in values or max(map(len, encoded), default=0) > MAX_BYTES:
+        return [
+            None if value is None or len(content) > MAX_BYTES else content
+            for value, content in zip(values, encoded, strict=True)
+        ]
+    return list(encoded)
 
 
 def of_ranking(content: Content) -> Content:
@@ -67,6 +84,7 @@ def without_lists(values: list[Any] | None) -> list[Any] | None:
 
 
 _INVALID = object()
+_AS_GIVEN = {str, NoneType}
 
 
 def _worded(value: Any) -> Any:

@@ -21,26 +21,29 @@ class Contents:
 
     def __init__(self, spool: Spool | None) -> None:
         self._spool = spool
-        self._held: list[bytes] = []
+        self._held: list[bytes | None] = []
         self.dropped = 0  # items for which there was no room, since somebody last asked
 
     def hold(self, items: Sequence[bytes | None]) -> References:
         """References that are good until `release`."""
-        references = np.zeros(len(items), np.uint64)
-        given = [number for number, item in enumerate(items) if item is not None]
         first = len(self._held) + 1
-        references[given] = np.arange(first, first + len(given), dtype=np.uint64) | _IN_FLIGHT
-        self._held += [item for item in items if item is not None]
+        references = np.arange(first, first + len(items), dtype=np.uint64) | _IN_FLIGHT
+        self._held += items
+        if None in items:
+            references[[item is None for item in items]] = 0
         return references
 
     def write(self, items: Sequence[bytes | None]) -> References:
         """Lasting references; 0 where there is no item, or no room left."""
         if self._spool is None:
             return self.hold(items)
+        given = [item for item in items if item is not None]
+        written = self._spool.append(given)
+        self.dropped += len(given) - int(np.count_nonzero(written))
+        if len(given) == len(items):
+            return written
         references = np.zeros(len(items), np.uint64)
-        given = [number for number, item in enumerate(items) if item is not None]
-        references[given] = self._spool.append([item for item in items if item is not None])
-        self.dropped += len(given) - int(np.count_nonzero(references))
+        references[[item is not None for item in items]] = written
         return references
 
     def rest(self, references: References) -> References:
@@ -57,6 +60,8 @@ class Contents:
         flying = (references & _IN_FLIGHT) != 0
         if flying.all():
             return [self._held[int(place) - 1] for place in (references ^ _IN_FLIGHT).tolist()]
+        if not flying.any() and self._spool is not None:
+            return self._spool.read(references)
         items: list[bytes | None] = [None] * len(references)
         lying = np.flatnonzero(~flying)
         if self._spool is not None:
