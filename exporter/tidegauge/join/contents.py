@@ -22,7 +22,7 @@ class Contents:
     def __init__(self, spool: Spool | None) -> None:
         self._spool = spool
         self._held: list[bytes | None] = []
-        self.dropped = 0  # items for which there was no room, since somebody last asked
+        self.dropped = 0  # items for which there was no room, or that were damaged, since somebody last asked
 
     def hold(self, items: Sequence[bytes | None]) -> References:
         """References that are good until `release`."""
@@ -60,15 +60,22 @@ class Contents:
         flying = (references & _IN_FLIGHT) != 0
         if flying.all():
             return [self._held[int(place) - 1] for place in (references ^ _IN_FLIGHT).tolist()]
-        if not flying.any() and self._spool is not None:
-            return self._spool.read(references)
+        if not flying.any():
+            return self._lying(references)
         items: list[bytes | None] = [None] * len(references)
         lying = np.flatnonzero(~flying)
-        if self._spool is not None:
-            for place, item in zip(lying.tolist(), self._spool.read(references[lying]), strict=True):
-                items[place] = item
+        for place, item in zip(lying.tolist(), self._lying(references[lying]), strict=True):
+            items[place] = item
         for place in np.flatnonzero(flying).tolist():
             items[place] = self._held[int(references[place] ^ _IN_FLIGHT) - 1]
+        return items
+
+    def _lying(self, references: References) -> list[bytes | None]:
+        if self._spool is None:
+            return [None] * len(references)
+        items = self._spool.read(references)
+        if None in items:
+            self.dropped += items.count(None) - int(np.count_nonzero(references == 0))
         return items
 
     def release(self) -> None:
@@ -77,6 +84,6 @@ class Contents:
             self._held.clear()
 
     def take_dropped(self) -> int:
-        """How many items found no room since the last call."""
+        """How many items found no room, or could not be read back, since the last call."""
         dropped, self.dropped = self.dropped, 0
         return dropped

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,6 +41,8 @@ LEADING_TURNS = 32
 SMALLEST_BLOCK = 64 << 10
 REMEMBERED_BLOCKS = 64
 REMEMBERED_BYTES = 1 << 20
+GENERATIONS = 2
+"""Saved states that are kept: after so many saves nothing that was there before is needed any more."""
 SPOOL_FILES = 64
 """What waits for feedback in files expires by so many parts of the horizon."""
 ALWAYS = 1 << 62
@@ -136,6 +139,7 @@ class Pipeline:
         self.readers = [self._reader(source, positions, saved.get("lowest", {})) for source in settings.sources]
         known = {_identity(source) for source in settings.sources}
         self.notes += [f"source {key} is not configured any more" for key in positions if key not in known]
+        self._commits = 0
         self._limits: dict[str, RateLimit] = {}
         self._advanced: dict[str, int] = {}
 
@@ -371,6 +375,9 @@ class Pipeline:
 
     def capture(self) -> tuple[Capture, dict[str, dict[str, Any]]]:
         """A consistent copy of everything unsaved, and where each spool stands with it."""
+        if self._commits == GENERATIONS:
+            self._sweep()
+            self._commits += 1
         spools = {name: spool.positions() for name, spool in self.spools.items()}
         state = {
             "records": [[kind, result, count] for (kind, result), count in sorted(self.records.items())],
@@ -400,7 +407,17 @@ class Pipeline:
         report = self.store.commit(capture)
         for name, positions in spools.items():
             self.spools[name].committed(positions)
+        if self._commits < GENERATIONS:
+            self._commits += 1
         return report
+
+    def _sweep(self) -> None:
+        """Removes what models left in files that are no more, or have another task; no saved state names it by now."""
+        known = {spool.name for spool in self.spools.values()}
+        with suppress(OSError):
+            for path in (self.settings.state / "spool").glob("*.spool"):
+                if path.name.rpartition("-")[0] not in known:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Lets go of every file; nothing is saved."""
