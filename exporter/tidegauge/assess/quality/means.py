@@ -6,7 +6,7 @@ import numpy as np
 
 from tidegauge.assess.counts import Estimates, Moments, PairMoments
 from tidegauge.assess.estimates import estimate
-from tidegauge.assess.intervals import mean, mean_interval, mean_variance, proportion, student, wilson
+from tidegauge.assess.intervals import Z, mean, mean_interval, mean_variance, proportion, student, wilson
 from tidegauge.assess.numeric import kish, ratio
 
 
@@ -44,17 +44,19 @@ def ratio_of_sums(pairs: PairMoments) -> Estimates:
 
     Variance of R: m / (m - 1) * sum w**2 (e - R n)**2 / (sum w n)**2, m the effective number of rows (Sarndal,
     Swensson, Wretman 1992, Model Assisted Survey Sampling, eq. 5.6.10). The logarithm leans to the right as sums of
-    errors do. A row is added that is as far off as R allows, wholly wrong or wholly right: errors come in clusters,
-    and few rows lack the worst ones. Above, it ends at 1 where the plain interval does. Where the rows do not differ
-    (no error in any of them) the spread says nothing: Wilson's interval over the rows; absent below two effective rows
-    and above a ratio of 1.
+    errors do. WIDEST_RATIOS rows are added that are as far off as R allows, wholly wrong or wholly right: errors come
+    in clusters, and most samples lack the few worst ones. Above, it ends at 1 where the plain interval does. Where the
+    rows do not differ (no error in any of them) the spread says nothing: Wilson's interval over the rows; absent below
+    two effective rows and above a ratio of 1.
     """
     score = ratio(pairs.we, pairs.wn)
     size = kish(pairs.w, pairs.w2)
     residual = np.maximum(pairs.w2e2 - 2 * score * pairs.w2en + score**2 * pairs.w2n2, 0.0)
     even = residual <= ROUNDED * pairs.w2n2
     spread = ratio(size, np.maximum(size - 1, 0)) * residual
-    likely = (size * spread + np.maximum(spread, score * (1 - score) * pairs.w2n2)) / (size + 1)
+    likely = (size * spread + WIDEST_RATIOS * np.maximum(spread, score * (1 - score) * pairs.w2n2)) / (
+        size + WIDEST_RATIOS
+    )
     plain = student(size) * ratio(np.sqrt(spread), pairs.wn)
     half = student(size) * ratio(np.sqrt(likely), pairs.we)
     lower = score * np.exp(-half)
@@ -74,5 +76,7 @@ def ratio_of_sums(pairs: PairMoments) -> Estimates:
 
 ROUNDED = 1e-12
 """A spread below this share of the widest is rounding."""
-WIDEST_SHARES = 2
+WIDEST_SHARES = Z * Z
+"""As many rows as Wilson's interval itself draws the middle to."""
+WIDEST_RATIOS = 2
 LARGEST_HALF = 100.0
