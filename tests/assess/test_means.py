@@ -78,7 +78,7 @@ def test_means_of_shares_are_covered(name: str, rows: int) -> None:
     truth = float(SHARES[name](rng, TRUTH).mean())
     found = mean_share(moments(SHARES[name](rng, (repetitions(rows), rows))))
     # With three rows in a hundred that are not 1, what a sample knows of them moves by whole rows.
-    assert covered(found, truth) >= (0.88 if name == "nearly all 1" else 0.915)
+    assert covered(found, truth) >= (0.88 if name == "nearly all 1" else 0.905)
     assert (found.lower >= 0).all() and (found.upper <= 1).all()
 
 
