@@ -25,7 +25,7 @@ RANKING = ("ndcg", "reciprocal_rank")
 TEXT = ("word_edits", "words", "character_edits", "characters")
 COUNT = {"ranking": len(RANKING), "text": len(TEXT)}
 AT_ONCE = 128
-"""Texts that are split at a time: their words fit into the processor's cache."""
+"""Texts that are decoded at a time."""
 _lists = msgspec.json.Decoder(list[str])
 _texts = msgspec.json.Decoder(str)
 
@@ -77,6 +77,7 @@ def texts(answers: Sequence[bytes | None], labels: Sequence[bytes | None], norma
     from rapidfuzz.distance import Levenshtein  # only who has such models pays for loading it
     from rapidfuzz.process import cpdist
 
+    distance = Levenshtein.distance
     prepare = _preparation(normalize)
     measured = np.full((len(answers), len(TEXT)), np.nan)
     rows = _both(answers, labels)
@@ -84,18 +85,18 @@ def texts(answers: Sequence[bytes | None], labels: Sequence[bytes | None], norma
     for start in range(0, len(rows), AT_ONCE):
         some = rows[start : start + AT_ONCE]
         said, meant = prepare(_decoded(_texts, answers, some)), prepare(_decoded(_texts, labels, some))
-        words = [text.split() for text in meant]
         block = counted[start : start + AT_ONCE]
-        block[:, 1] = list(map(len, words))
+        # The words of one pair at a time: thousands of short lists would leave the processor's cache.
+        block[:, :2] = [_in_words(one, two, distance) for one, two in zip(said, meant, strict=True)]
+        block[:, 2] = cpdist(meant, said, scorer=distance, dtype=np.int32)
         block[:, 3] = list(map(len, meant))
-        other = [place for place, text in enumerate(said) if text != meant[place]]
-        if other:
-            left, right = [words[place] for place in other], [said[place].split() for place in other]
-            block[other, 0] = cpdist(left, right, scorer=Levenshtein.distance, dtype=np.int32)
-            left_text, right_text = [meant[place] for place in other], [said[place] for place in other]
-            block[other, 2] = cpdist(left_text, right_text, scorer=Levenshtein.distance, dtype=np.int32)
     measured[rows] = counted
     return measured
+
+
+def _in_words(said: str, meant: str, distance: Callable[[list[str], list[str]], int]) -> tuple[int, int]:
+    words = meant.split()
+    return (0 if said == meant else distance(words, said.split())), len(words)
 
 
 def _both(answers: Sequence[bytes | None], labels: Sequence[bytes | None]) -> list[int]:
