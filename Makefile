@@ -10,7 +10,7 @@ DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
-BENCHMARKS := speed memory save scrape
+BENCHMARKS := speed memory save scrape text
 ROUNDS ?= 1000
 TESTS ?=
 

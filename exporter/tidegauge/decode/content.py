@@ -84,6 +84,7 @@ def without_lists(values: list[Any] | None) -> list[Any] | None:
 
 
 _INVALID = object()
+_TEXTS = {str}
 _AS_GIVEN = {str, NoneType}
 
 
@@ -96,6 +97,8 @@ def _worded(value: Any) -> Any:
 def _ranked(value: Any) -> Any:
     if value is None:
         return None
+    if type(value) is list and set(map(type, value)) <= _TEXTS:
+        return value
     items = [item if type(item) is str else _text(item) for item in (value if type(value) is list else [value])]
     return _INVALID if _INVALID in items else items
 

@@ -59,7 +59,8 @@ def rankings(answers: Sequence[bytes | None], labels: Sequence[bytes | None], k:
         relevant = set(chosen)
         gain = first = 0.0
         ideal = ideals[min(k, len(relevant)) - 1]
-        for place, item in enumerate(items[:k]):
+        top = items[:k]
+        for place, item in enumerate([] if relevant.isdisjoint(top) else top):
             if item in relevant:
                 relevant.remove(item)
                 gain += discounts[place]

@@ -30,6 +30,7 @@ References = NDArray[np.uint64]
 _HEADER = struct.Struct("<II")  # length of the item, checksum seeded with its reference
 _OFFSET_BITS = 40
 _WINDOW = 4096
+_GAP = 1 << 14  # reading over so much costs less than another call
 _LONGEST = 1 << 20
 _hash = xxhash.xxh3_64_intdigest  # of an item, seeded with its reference
 _HASH_BITS = 0xFFFFFFFF
@@ -134,7 +135,7 @@ class Spool:
         numbers = ordered >> np.uint64(_OFFSET_BITS)
         offsets = (ordered & np.uint64((1 << _OFFSET_BITS) - 1)).astype(np.int64)
         # Items of one file that lie near each other are read together.
-        apart = (numbers[1:] != numbers[:-1]) | (offsets[1:] - offsets[:-1] > _WINDOW)
+        apart = (numbers[1:] != numbers[:-1]) | (offsets[1:] - offsets[:-1] > _GAP)
         starts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(ordered)]
         for start, end in pairwise(starts):
             if start < end:
