@@ -8,16 +8,17 @@ TOOLS := .tools
 RUNTIME := $(VENV)/.runtime-installed
 DEVELOPMENT := $(VENV)/.development-installed
 PROMETHEUS := $(TOOLS)/.prometheus-installed
+TOOLCHAINS := $(TOOLS)/.toolchains-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
-BENCHMARKS := speed memory save scrape text
+BENCHMARKS := speed memory save scrape sizing text
 ROUNDS ?= 1000
 TESTS ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-crash lint format bench flights clean
+.PHONY: help demo docs test test-crash lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,13 +28,14 @@ help:
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
+	@echo 'make docs        regenerate the references in docs/ and the JSON Schema'
 	@echo 'make bench       the benchmarks behind the figures in docs/'
 	@echo 'make clean       remove what these targets made'
 
 demo: $(RUNTIME)
 	@exec $(BIN)/tidegauge demo
 
-test: $(DEVELOPMENT) $(PROMETHEUS)
+test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
 	$(BIN)/python -m pytest $(TESTS)
 
 test-crash: $(DEVELOPMENT)
@@ -48,11 +50,14 @@ format: $(DEVELOPMENT)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: $(DEVELOPMENT)
+	$(BIN)/python -m docs.generator
+
 bench: $(DEVELOPMENT) $(MTAIL)
 	@status=0; for name in $(BENCHMARKS); do \
 		echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name || status=1; done; exit $$status
 
-flights: $(DEVELOPMENT)
+flights: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
 	$(BIN)/python -m pytest -v tests/examples
 
 clean:
@@ -86,6 +91,25 @@ $(PROMETHEUS):
 		for package in *.deb; do dpkg-deb --extract "$$package" .; rm "$$package"; done; \
 		rm -rf lib etc var usr/share; \
 		usr/bin/promtool --version; usr/bin/amtool --version; fi
+	@touch $@
+
+# The recipes for logging are compiled and run, and so is the configuration of logrotate that the docs show; what is
+# there already is not installed. openssl makes the certificates of the tests.
+$(TOOLCHAINS): | $(PROMETHEUS)
+	@mkdir -p $(TOOLS)
+	@set -e; missing=; \
+		command -v go || missing=golang-go; \
+		command -v javac || missing="$$missing default-jdk-headless"; \
+		command -v openssl || missing="$$missing openssl"; \
+		if [ -n "$$missing" ]; then \
+			$(AS_ROOT) apt-get update; \
+			$(AS_ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; fi; \
+		go version; javac -version; \
+		command -v logrotate || [ -x /usr/sbin/logrotate ] || { \
+			cd $(TOOLS); apt-get download logrotate libpopt0 2>/dev/null || { \
+				$(AS_ROOT) apt-get update; apt-get download logrotate libpopt0; }; \
+			for package in logrotate_*.deb libpopt0_*.deb; do \
+				dpkg-deb --extract "$$package" .; rm "$$package"; done; rm -rf etc var lib/systemd; }
 	@touch $@
 
 # The benchmarks do without mtail where Debian does not have it, and say so.

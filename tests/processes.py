@@ -243,7 +243,7 @@ class Exporter(_Process):
         def look() -> str | None:
             self._must_run()
             page = self.page()
-            about = parse("".join(line for line in page.splitlines(keepends=True) if line.startswith("tidegauge_")))
+            about = parse("".join(f"{line}\n" for line in page.split("\n") if line.startswith("tidegauge_")))
             refreshed = about.value("tidegauge_last_refresh_timestamp_seconds") or 0.0
             if refreshed > called:
                 refreshes.add(refreshed)
@@ -269,8 +269,11 @@ def lag_bytes(metrics: Metrics) -> float:
 class PrometheusServer(_Process):
     """Debian's Prometheus, scraping one target every second (or as told), with an empty database."""
 
-    def __init__(self, target: str, directory: Path, *, interval: str = "1s") -> None:
-        """`target` as "http://host:port" or "host:port"; `directory`, made here, holds configuration and data."""
+    def __init__(self, target: str, directory: Path, *, interval: str = "1s", scrape: str = "") -> None:
+        """`target` as "http://host:port" or "host:port"; `directory`, made here, holds configuration and data.
+
+        `scrape` are further lines of the scrape configuration.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         super().__init__("Prometheus", directory / "prometheus.log")
         self._directory = directory
@@ -280,7 +283,7 @@ class PrometheusServer(_Process):
             f"global: {{scrape_interval: {interval}, scrape_timeout: {interval}}}\n"
             "scrape_configs:\n"
             "  - job_name: tidegauge\n"
-            f"    static_configs: [{{targets: ['{target.removeprefix('http://').rstrip('/')}']}}]\n"
+            f"    static_configs: [{{targets: ['{target.removeprefix('http://').rstrip('/')}']}}]\n" + scrape
         )
 
     def start(self, seconds: float = PATIENCE) -> PrometheusServer:

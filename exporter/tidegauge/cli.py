@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config.file", dest="config_file", type=Path, required=True, metavar="FILE")
     run.add_argument("--state.directory", dest="state", type=Path, metavar="DIR", help="instead of the file's `state`")
     run.add_argument("--web.listen-address", dest="listen", default=":8433", metavar="HOST:PORT")
+    _add_web_config(run)
     run.add_argument(
         "--web.enable-lifecycle", dest="lifecycle", action="store_true", help="allow reloading by POST /-/reload"
     )
@@ -37,12 +38,16 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--log.format", dest="log_format", default="logfmt", choices=log.FORMATS)
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="check a configuration file and say what it means")
+    check = commands.add_parser(
+        "check", help="check a configuration file, say what it means and whether the logs fit it"
+    )
     check.add_argument("--config.file", dest="config_file", type=Path, required=True, metavar="FILE")
+    _add_web_config(check)
     check.set_defaults(command=_check)
 
     demo = commands.add_parser("demo", help="the whole thing on simulated traffic")
     demo.add_argument("--web.listen-address", dest="listen", default="127.0.0.1:8433", metavar="HOST:PORT")
+    _add_web_config(demo)
     demo.set_defaults(command=_demo)
 
     simulate = commands.add_parser("simulate", help="write simulated prediction and feedback logs")
@@ -53,6 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_web_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="TLS and basic authentication, in the format of Prometheus' exporter-toolkit",
+    )
+
+
 def _run(options: argparse.Namespace) -> int:
     from tidegauge.config.load import ConfigurationError
     from tidegauge.pipeline.runner import Runner
@@ -61,7 +76,11 @@ def _run(options: argparse.Namespace) -> int:
     log.configure(options.log_level, options.log_format)
     try:
         runner = Runner(
-            options.config_file, state=options.state, listen=options.listen, enable_lifecycle=options.lifecycle
+            options.config_file,
+            state=options.state,
+            listen=options.listen,
+            web_config=options.web_config,
+            enable_lifecycle=options.lifecycle,
         )
     except (ConfigurationError, StateError, ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)
@@ -74,22 +93,34 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from tidegauge.check.report import report
     from tidegauge.config.check import explain
     from tidegauge.config.load import ConfigurationError, load
+    from tidegauge.config.web import explain_web, load_web
 
+    explanations, problems = [], []
     try:
         settings = load(options.config_file)
+        explanations.append(explain(settings))
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        problems.append(str(error))
+    if options.web_config is not None:
+        try:
+            explanations.append(explain_web(load_web(options.web_config)))
+        except ConfigurationError as error:
+            problems.append(str(error))
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
         return 2
-    print(explain(settings))
+    print("\n".join(explanations))
+    print(report(settings), end="")
     return 0
 
 
 def _demo(options: argparse.Namespace) -> int:
     from tidegauge.demo import demo
 
-    return demo(options.listen)
+    return demo(options.listen, options.web_config)
 
 
 def _simulate(options: argparse.Namespace) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tidegauge.config.load import ConfigurationError
 from tidegauge.pipeline import log
 from tidegauge.pipeline.runner import Runner
 from tidegauge.publish import catalogue
+from tidegauge.publish.listener import parse_address
 from tidegauge.publish.samples import AnySamples, Family, Samples
-from tidegauge.publish.server import parse_address
 from tidegauge.simulate import CONFIGURATION, Live, configuration, find
 
 SCENARIO = "two-versions"
@@ -25,7 +26,7 @@ SHOWN_EVERY = 5.0
 """Seconds between two tables in the terminal."""
 
 
-def demo(listen: str) -> int:
+def demo(listen: str, web_config: Path | None = None) -> int:
     """Runs until SIGINT or SIGTERM; the exit status. `listen` is "host:port"."""
     log.configure("warning", "logfmt")
     with TemporaryDirectory(prefix="tidegauge-demo-") as name:
@@ -44,13 +45,13 @@ def demo(listen: str) -> int:
         )
         terminal = _Terminal()
         try:
-            runner = Runner(directory / CONFIGURATION, listen=listen, on_refresh=terminal.show)
-        except (OSError, ValueError) as error:
+            runner = Runner(directory / CONFIGURATION, listen=listen, web_config=web_config, on_refresh=terminal.show)
+        except (ConfigurationError, OSError, ValueError) as error:
             print(f"tidegauge: {_refusal(listen, error)}", file=sys.stderr)
             return 2
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: runner.stop())
-        address = f"http://{parse_address(listen)[0] or 'localhost'}:{runner.port}"
+        address = f"{runner.scheme}://{parse_address(listen)[0] or 'localhost'}:{runner.port}"
         print(_welcome(scenario.description, address, directory), flush=True)
         with Live(SCENARIO, directory):
             runner.run()
@@ -59,7 +60,7 @@ def demo(listen: str) -> int:
 
 
 def _refusal(listen: str, error: Exception) -> str:
-    if isinstance(error, ValueError):
+    if isinstance(error, ConfigurationError | ValueError):
         return str(error)
     return (
         f"{error}\nAnother port: tidegauge demo --web.listen-address {parse_address(listen)[0]}:0 (0 picks a free one)"

@@ -18,7 +18,7 @@ def state_of(rows: int, *, mature: float, labeled: float, minimum: float = 30) -
     actual = np.arange(rows) % 2
     result = settle(VALUE["accuracy"](recount.binary(actual, actual)), minimum=minimum, mature=mature, labeled=labeled)
     assert np.isfinite(result.score[0]) == (STATES[result.state[0]] in ("ok", "insufficient_samples"))
-    return STATES[result.state[0]]
+    return STATES[int(result.state[0])]
 
 
 def test_nothing_mature_is_immature() -> None:

@@ -17,10 +17,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from tidegauge.publish.listener import Limits, parse_address
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE
 from tidegauge.publish.request import BadRequestError, parse_head
 from tidegauge.publish.samples import Family, Samples
-from tidegauge.publish.server import Hooks, Publication, Server, parse_address
+from tidegauge.publish.server import Hooks, Publication, Server
 
 TIDE = Family("tide_level_meters", "gauge", "Level of the tide.", ("station",))
 PAGE = b"<!DOCTYPE html><title>Tide</title>"
@@ -261,12 +262,12 @@ def test_a_hostile_header_is_parsed_in_linear_time() -> None:
 
 
 def test_a_silent_client_is_hung_up_on() -> None:
-    with _serving(request_seconds=0.2) as server, _connect(server) as client:
+    with _serving(limits=Limits(request_seconds=0.2)) as server, _connect(server) as client:
         assert client.recv(1) == b""
 
 
 def test_a_client_that_drips_a_head_is_hung_up_on_in_time() -> None:
-    with _serving(request_seconds=0.3) as server, _connect(server) as client:
+    with _serving(limits=Limits(request_seconds=0.3)) as server, _connect(server) as client:
         start = time.monotonic()
         with pytest.raises(OSError):  # reset or broken pipe, as the kernel likes
             while time.monotonic() - start < 5:
@@ -282,7 +283,7 @@ def test_a_client_that_drips_a_head_is_hung_up_on_in_time() -> None:
 
 
 def test_an_idle_connection_is_closed() -> None:
-    with _serving(idle_seconds=0.2) as server, _connect(server) as client:
+    with _serving(limits=Limits(idle_seconds=0.2)) as server, _connect(server) as client:
         client.sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
         received = b""
         while chunk := client.recv(65536):
@@ -291,13 +292,14 @@ def test_an_idle_connection_is_closed() -> None:
 
 
 def test_silent_clients_beyond_the_bound_push_out_the_oldest_and_scrapes_go_on() -> None:
-    with _serving(max_connections=8) as server:
+    with _serving(limits=Limits(connections=8)) as server:
         silent = [_connect(server) for _ in range(30)]
         try:
             assert _ask(server, "/metrics")[0].status == 200
             assert silent[0].recv(1) == b""
             silent[-1].sendall(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n")
             assert silent[-1].recv(100).startswith(b"HTTP/1.1 200")
+            assert server.refused["evicted"] == 23
         finally:
             for client in silent:
                 client.close()

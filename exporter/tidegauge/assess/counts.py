@@ -7,12 +7,22 @@ c*w**2 to every sum of w**2. Sums arrive finite; nothing else is assumed about t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-STATES = ("ok", "immature", "no_feedback", "insufficient_samples", "unsupported")
+STATE_MEANINGS: Mapping[str, str] = {
+    "ok": "There is a score of enough samples.",
+    "immature": "No prediction of the window is old enough to be scored yet; also when there was no traffic.",
+    "no_feedback": "There are mature predictions, and none of them has a label of this channel.",
+    "insufficient_samples": "There is a score, of fewer effective samples than minimum_samples.",
+    "unsupported": "There are labels, and they do not give this metric: one class only, no scores recorded, no weight.",
+}
+"""Why there is a score or none, in words; the order of `Estimates.state`."""
+
+STATES: tuple[str, ...] = tuple(STATE_MEANINGS)
 OK, IMMATURE, NO_FEEDBACK, INSUFFICIENT_SAMPLES, UNSUPPORTED = range(len(STATES))
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from tidegauge.config import settings
+from tidegauge.config import record_fields, settings
+from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import DIRECTIONS, METRIC_NAMES
 from tidegauge.config.panes import LONGEST_WINDOW, PANE_WIDTHS, SHORTEST_WINDOW
 from tidegauge.config.settings import DAY, HOUR, MINUTE
@@ -32,37 +33,8 @@ from tidegauge.config.shapes import (
     TimeZone,
 )
 
-PREDICTION_FIELDS = (
-    "prediction_id",
-    "timestamp",
-    "model",
-    "version",
-    "prediction",
-    "score",
-    "scores",
-    "features",
-    "slices",
-    "unit_id",
-    "latency_ms",
-    "error",
-    "weight",
-    "count",
-    "experiment",
-    "variant",
-    "role",
-    "request_id",
-)
-FEEDBACK_FIELDS = (
-    "prediction_id",
-    "timestamp",
-    "model",
-    "label",
-    "signal",
-    "value",
-    "channel",
-    "propensity",
-    "retract",
-)
+PREDICTION_FIELDS = tuple(record_fields.PREDICTION)
+FEEDBACK_FIELDS = tuple(record_fields.FEEDBACK)
 NO_FEEDBACK_MISSING = "missing"
 
 YEAR = 366 * DAY
@@ -80,15 +52,29 @@ SOURCE = Section(
     "a source",
     (
         Key(
-            "predictions", PathText("a glob of log files"), "Files that hold predictions, one JSON object a line.", None
+            "predictions",
+            PathText("a glob of log files"),
+            "Glob of files that hold predictions, one JSON object a line. A source has either this or `feedback`.",
+            None,
         ),
-        Key("feedback", PathText("a glob of log files"), "Files that hold feedback, one JSON object a line.", None),
-        _key(settings.Source, "model", _NAME, "The model of records that do not name one."),
-        _key(settings.Source, "version", _NAME, "The version of records that do not name one.", ("predictions",)),
+        Key(
+            "feedback",
+            PathText("a glob of log files"),
+            "Glob of files that hold feedback, one JSON object a line.",
+            None,
+        ),
+        _key(
+            settings.Source,
+            "model",
+            _NAME,
+            "The model of records that name none. If exactly one model is configured, it need not be said.",
+        ),
+        _key(settings.Source, "version", _NAME, "The version of records that name none.", ("predictions",)),
         Key(
             "channel",
             _NAME,
-            "The channel of records that do not name one.",
+            "The channel of records that name none; it must be a channel of some model (of this source's `model`, if"
+            " there is one).",
             None,
             "the only channel, where just one is configured",
             ("feedback",),
@@ -100,21 +86,23 @@ SOURCE = Section(
                 DottedPath(),
                 tuple(dict.fromkeys(PREDICTION_FIELDS + FEEDBACK_FIELDS)),
             ),
-            "Where the record keeps a field, if not under its default name.",
+            "Where the record keeps a field, if not under its default name: a mapping from the default name to a dotted"
+            ' path. A path may not lead inside another field; in `{"prediction": {"id": 7, "answer": "a"}}` both are'
+            " mapped: `{prediction_id: prediction.id, prediction: prediction.answer}`.",
             (),
         ),
         _key(
             settings.Source,
             "path_pattern",
             Regex(("model", "version", "channel")),
-            "Searched in the file's path; its named groups give model, version and channel where neither the record nor"
-            " this source does.",
+            "A regular expression that is searched in each file's path. Its named groups `model`, `version`"
+            " (predictions) and `channel` (feedback) give what neither the record nor this source says.",
         ),
-        _key(settings.Source, "timezone", TimeZone(), "Zone of timestamps that carry no offset."),
+        _key(settings.Source, "timezone", TimeZone(), "Zone of timestamps that carry no offset; an IANA name."),
         Key(
             "rotated",
             Items(PathText("a glob of rotated files"), "globs"),
-            "Where rotated files rest, if not beside the live file.",
+            "Globs where rotated files rest, if they are moved away from the live file's directory.",
             (),
         ),
     ),
@@ -128,18 +116,20 @@ CHANNEL = Section(
             settings.Channel,
             "kind",
             Choice(settings.KINDS),
-            "What the feedback covers: complete, every prediction; sample, those chosen with a known probability;"
-            " mistakes, only those found wrong; voluntary, whoever cared to answer.",
+            "What the feedback covers. `complete`: every prediction, sooner or later; `sample`: those chosen with a"
+            " known probability; `mistakes`: only those found wrong; `voluntary`: whoever cared to answer.",
         ),
         Key(
             "maturity",
             Duration(0, YEAR),
-            "How old a prediction must be before it is scored: by then nearly all of its feedback has come.",
+            "How old a prediction must be before it is scored: by then nearly all of its feedback has come. `0` if"
+            " feedback is as good as immediate.",
         ),
         Key(
             "no_feedback",
             Label(),
-            "What silence after maturity means: missing, or a label. A label only on complete channels.",
+            "What silence after maturity means: `missing`, or a label. A label only on `complete` channels (a number,"
+            " for regression).",
             NO_FEEDBACK_MISSING,
         ),
     ),
@@ -151,15 +141,16 @@ SIGNAL = Section(
         Key(
             "type",
             Choice(settings.SIGNAL_TYPES),
-            "What its values are: boolean gives a rate, numeric a mean.",
+            "What its values are: `boolean` gives a rate, `numeric` a mean. Required of signals that come as feedback.",
             None,
             "boolean for abstention and disagreement, numeric for confidence, entropy and answer_length",
         ),
         Key(
             "from",
             Choice(settings.ORIGINS),
-            "Where it comes from: feedback records that name it, or the prediction record: confidence and entropy of"
-            " its probabilities, abstention from answering, the answer_length, disagreement with a rule.",
+            "Where it comes from: `feedback` records that name it, or the prediction record itself: `confidence` and"
+            " `entropy` of its probabilities, `abstention` from answering, the `answer_length`, `disagreement` with a"
+            " rule.",
             "feedback",
         ),
         Key(
@@ -179,14 +170,14 @@ SIGNAL = Section(
         Key(
             "labels",
             Items(Label(), "labels", fewest=1),
-            "The answers that are none, besides the empty text.",
+            "The answers that are none, besides the empty text. Required unless the task is text.",
             (),
             only=("abstention",),
         ),
         Key(
             "field",
             DottedPath(),
-            "Where the record keeps the rule's answer.",
+            "Where the record keeps the rule's answer, a dotted path.",
             None,
             "it must be given",
             ("disagreement",),
@@ -203,7 +194,12 @@ def implied_type(origin: str) -> str:
 OBJECTIVE = Section(
     "an objective",
     (
-        Key("target", Number(), "The worst score that still meets the objective, in the metric's units."),
+        Key(
+            "target",
+            Number(),
+            "The worst score that still meets the objective, in the metric's own units; ratios from 0 to 1, not"
+            " percentages.",
+        ),
         Key(
             "direction",
             Choice(DIRECTIONS),
@@ -220,7 +216,8 @@ RELEASE = Section(
         Key(
             "margins",
             Named("metric names to numbers", Number(0), METRIC_NAMES),
-            "How much worse a new version may be, in the metric's units.",
+            "A mapping from metric to how much worse a new version may be and still be acceptable, in the metric's"
+            " units.",
             (),
         ),
     ),
@@ -229,14 +226,14 @@ RELEASE = Section(
 MODEL = Section(
     "a model",
     (
-        Key("name", _NAME, 'The model label; "*" describes every model that is not named.'),
+        Key("name", _NAME, 'The `model` label. The entry `"*"` is for every model that has no entry of its own.'),
         Key("task", Choice(settings.TASKS), "What the model answers."),
         Key(
             "feedback",
             Named("channel names to channels", CHANNEL, fewest=1),
-            "The channels that feedback comes by.",
+            "The channels that feedback comes by: a mapping from the channel's name.",
         ),
-        _key(settings.Model, "owner", Text("a team"), "Who is told; routes alerts."),
+        _key(settings.Model, "owner", Text("a team"), "Who is told. Routes alerts."),
         _key(settings.Model, "positive_label", Label(), "The label of the positive class.", ("binary",)),
         _key(
             settings.Model,
@@ -249,36 +246,40 @@ MODEL = Section(
             settings.Model,
             "classes",
             Items(Label(), "labels", fewest=0),
-            "Classes in the order to show them; others are learned as they come, up to max_classes.",
+            "Classes in the order to show them. Others are learned as they come, up to `max_classes`.",
             ("multiclass",),
         ),
         _key(
             settings.Model,
             "max_classes",
             Integer(2, 200),
-            "Classes told apart; the rest count as other.",
+            'How many classes are told apart; the rest count as "other".',
             ("multiclass",),
         ),
         Key(
             "features",
             Named("feature names to numeric or categorical", Choice(("numeric", "categorical"))),
-            "The inputs to watch and their types.",
+            "The inputs to watch: a mapping from name to `numeric` or `categorical`.",
             (),
         ),
         _key(
-            settings.Model, "slices", Items(_NAME, "names"), "Features or slices of the record to score separately by."
+            settings.Model,
+            "slices",
+            Items(_NAME, "names"),
+            "Features, or names in the record's `slices`, by whose values to score separately.",
         ),
         _key(
             settings.Model,
             "windows",
             Items(Duration(SHORTEST_WINDOW, LONGEST_WINDOW), "durations", fewest=1),
-            "Rolling windows of prediction time; their spelling is the window label.",
+            "Rolling windows of prediction time; their spelling is the `window` label.",
         ),
         _key(
             settings.Model,
             "reference",
             PathText("a readable file"),
-            "What the model is compared with: CSV, JSON Lines or Parquet with the record's fields.",
+            "A file that the model is compared with: CSV, JSON Lines or Parquet with the record's fields. It must be"
+            " readable.",
         ),
         Key(
             "signals",
@@ -297,14 +298,15 @@ MODEL = Section(
         Key(
             "objectives",
             Named("metric names to a target, or to target and direction", Either(Number(), OBJECTIVE), METRIC_NAMES),
-            "The scores the model must hold.",
+            "The scores that the model must hold.",
             (),
         ),
         Key("release", RELEASE, "How releases are judged.", None),
         Key(
             "horizon",
             Duration(MINUTE, YEAR),
-            "How long a prediction waits for feedback.",
+            "How long a prediction waits for feedback. Later feedback is counted as late or orphaned. At least the"
+            " longest maturity plus grace.",
             0,
             "the longest maturity, plus grace, plus the longest window; at least 24h",
         ),
@@ -312,31 +314,52 @@ MODEL = Section(
             settings.Model,
             "grace",
             Duration(0, 30 * DAY),
-            "Time beyond maturity before a block of counts becomes final.",
+            "Time beyond maturity before counts become final.",
         ),
         _key(
             settings.Model,
             "block",
             Duration(PANE_WIDTHS[0], PANE_WIDTHS[-1]),
-            "Width of the blocks of prediction time that become final together.",
+            "Width of the blocks of prediction time that become final together: one of "
+            + ", ".join(f"`{format_duration(width)}`" for width in PANE_WIDTHS)
+            + ".",
         ),
-        _key(settings.Model, "max_pending", _PENDING, "Predictions that may wait for feedback unsampled."),
-        _key(settings.Model, "max_versions", Integer(1, _MOST_CODES), "Versions told apart."),
+        _key(
+            settings.Model,
+            "max_pending",
+            _PENDING,
+            "How many predictions may wait for feedback at a time. Beyond that they are sampled by id, with weights"
+            " that keep scores unbiased.",
+        ),
+        _key(
+            settings.Model,
+            "max_versions",
+            Integer(1, _MOST_CODES),
+            'How many versions are told apart; the rest count as "other".',
+        ),
         _key(
             settings.Model,
             "max_slice_values",
             Integer(1, _MOST_CODES),
-            "Values of a slice told apart; the rest count as other.",
+            'How many values of a slice are told apart; the rest count as "other".',
         ),
-        _key(settings.Model, "max_series", Integer(100, 10_000_000), "Series published for the model."),
         _key(
-            settings.Model, "minimum_samples", Integer(1, 1_000_000), "Fewer make a score's state insufficient_samples."
+            settings.Model,
+            "max_series",
+            Integer(100, 10_000_000),
+            "How many series are published for the model, totals first.",
+        ),
+        _key(
+            settings.Model,
+            "minimum_samples",
+            Integer(1, 1_000_000),
+            "With fewer, a score's state is `insufficient_samples`.",
         ),
         _key(
             settings.Model,
             "version_expiry",
             Duration(MINUTE, YEAR),
-            "A version without traffic this long is forgotten.",
+            "A version without traffic for this long, and with nothing pending, is forgotten.",
         ),
     ),
 )
@@ -344,18 +367,32 @@ MODEL = Section(
 ROOT = Section(
     "the configuration",
     (
-        Key("sources", Items(SOURCE, "sources", fewest=1), "Where records come from."),
-        Key("models", Items(MODEL, "models", fewest=1), "What is measured."),
-        Key("state", PathText("a directory"), "What must survive a restart; made if absent.", "state"),
+        Key(
+            "sources",
+            Items(SOURCE, "sources", fewest=1),
+            "Where records come from; at least one source of predictions.",
+        ),
+        Key(
+            "models",
+            Items(MODEL, "models", fewest=1),
+            "What is measured. Records of models that are not listed are rejected and counted, unless there is an"
+            ' entry named `"*"`.',
+        ),
+        Key(
+            "state",
+            PathText("a directory"),
+            "Directory for what must survive a restart; made if absent. `--state.directory` takes precedence.",
+            "state",
+        ),
         _key(
             settings.Settings,
             "clock",
             Choice(("wall", "log")),
-            "Now: the machine's time, or the highest timestamp in the logs (for replays).",
+            "What now is. `wall`: the machine's time. `log`: the highest timestamp in the logs, for replays and tests.",
         ),
         _key(settings.Settings, "refresh_interval", Duration(100, HOUR), "How often results are saved and published."),
         _key(settings.Settings, "poll_interval", Duration(10, HOUR), "How often files are looked at."),
         _key(settings.Settings, "max_line_bytes", Integer(1 << 10, 4 << 20), "Longer lines are skipped and counted."),
-        _key(settings.Settings, "max_models", Integer(1, 10_000), 'Models that the "*" entry may create.'),
+        _key(settings.Settings, "max_models", Integer(1, 10_000), 'How many models the `"*"` entry may create.'),
     ),
 )

@@ -10,7 +10,7 @@ import math
 import re
 import warnings
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
@@ -212,7 +212,18 @@ class TimeZone:
         return text
 
 
-Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A scalar that a function of its own reads: for what one file alone has, such as a password's hash."""
+
+    allowed: str
+    reader: Callable[[Scalar, str], object]
+
+    def read(self, value: Scalar, raw: str) -> object:
+        return self.reader(value, raw)
+
+
+Leaf = Text | DottedPath | Label | Choice | Integer | Number | Duration | PathText | Regex | TimeZone | Checked
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _TEXT_TAG = "tag:yaml.org,2002:str"
 _CORE_TAG = "tag:yaml.org,2002:"
 
 
-def read_nodes(file: Path) -> yaml.Node | Problem:
+def read_nodes(file: Path, expected: str = "a mapping with sources and models") -> yaml.Node | Problem:
     """The root node of the only document in the file, or the one problem that keeps it from being read."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -45,7 +45,7 @@ def read_nodes(file: Path) -> yaml.Node | Problem:
     except RecursionError:
         return Problem("", 1, "values nested too deeply", "the keys of the documentation", file=str(file))
     if root is None:
-        return Problem("", 1, "an empty file", "a mapping with sources and models", file=str(file))
+        return Problem("", 1, "an empty file", expected, file=str(file))
     return root
 
 

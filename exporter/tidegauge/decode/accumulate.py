@@ -72,13 +72,19 @@ class IdColumn:
             try:
                 keys = hash_texts(values)
             except TypeError:
-                texts = [
-                    value if type(value) is str else self._text(value, row)
-                    for row, value in enumerate(values, self._size)
-                ]
-                keys = hash_texts(texts)
+                keys = hash_texts(self._texts(values))
         self._pieces.append(keys)
         self._size += rows
+
+    def _texts(self, values: Sequence[Any]) -> list[str]:
+        """The values with the few that are no texts made so."""
+        texts, kinds = list(values), list(map(type, values))
+        for kind in set(kinds) - {str}:
+            row = -1
+            for _ in range(kinds.count(kind)):
+                row = kinds.index(kind, row + 1)
+                texts[row] = self._text(values[row], self._size + row)
+        return texts
 
     def _text(self, value: Any, row: int) -> str:
         if value is None:
@@ -91,7 +97,7 @@ class IdColumn:
 
     def finish(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The keys, and the numbers of the rows whose id was invalid."""
-        return settle_keys(np.concatenate(self._pieces)), np.array(self._invalid, np.int64)
+        return settle_keys(np.concatenate(self._pieces)), np.array(sorted(self._invalid), np.int64)
 
 
 class TimeColumn:

@@ -13,29 +13,32 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-REASONS = (
-    "invalid_json",  # not one JSON value on the line, or nested too deeply
-    "invalid_utf8",  # a field that is used holds bytes that are no UTF-8
-    "not_an_object",
-    "missing_model",
-    "unknown_model",
-    "missing_prediction_id",
-    "invalid_prediction_id",
-    "missing_timestamp",
-    "invalid_timestamp",
-    "missing_channel",
-    "unknown_channel",
-    "invalid_weight",
-    "invalid_count",
-    "invalid_propensity",
-    "missing_prediction",
-    "invalid_prediction",
-    "missing_signal_value",
-    "invalid_signal_value",
-    "unknown_signal",
-    "missing_label",
-    "invalid_label",
-)
+REASON_MEANINGS: Mapping[str, str] = {
+    "invalid_json": "The line is not one JSON value, or is nested too deeply.",
+    "invalid_utf8": "A field that is used holds bytes that are no UTF-8.",
+    "not_an_object": "The line is JSON, but not an object.",
+    "missing_model": "Neither the record nor its source names a model, and several are configured.",
+    "unknown_model": "The record names a model that is not configured.",
+    "missing_prediction_id": "Feedback without a prediction_id: nobody can tell what it is about.",
+    "invalid_prediction_id": "The prediction_id is neither text nor a whole number.",
+    "missing_timestamp": "The record has no timestamp.",
+    "invalid_timestamp": "The timestamp is neither RFC 3339 nor an epoch number, or is not of the years 1990 to 2200.",
+    "missing_channel": "Neither the record nor its source names a channel, and the model has several.",
+    "unknown_channel": "The record names a channel that its model does not have.",
+    "invalid_weight": "The weight is not a number above 0 and up to 1e6.",
+    "invalid_count": "The count is not a whole number from 1 to 1e9.",
+    "invalid_propensity": "The propensity is not a number above 0 and up to 1.",
+    "missing_prediction": "The record holds no answer: neither a prediction nor a score that gives one, nor an error.",
+    "invalid_prediction": "The prediction is of a type that this task cannot use, such as text where a number is due.",
+    "missing_signal_value": "Feedback that names a signal and has no value.",
+    "invalid_signal_value": "The value is not of the signal's type.",
+    "unknown_signal": "The record names a signal that its model does not have.",
+    "missing_label": "Feedback with neither a label, a signal nor a retraction.",
+    "invalid_label": "The label is of a type that this task cannot use.",
+}
+"""Why a line gives no row, in words; the first that applies is counted."""
+
+REASONS = tuple(REASON_MEANINGS)
 
 
 Content = bytes | None

@@ -28,7 +28,7 @@ Offsets = NDArray[np.int64]
 
 FAST_BYTES = 1 << 17
 FAST_LINES = 1024
-CAREFUL_BYTES = 6000
+CAREFUL_BYTES = 14_000
 _CAREFUL_FOR = 1024  # lines
 _NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 _BOM = b"\xef\xbb\xbf"

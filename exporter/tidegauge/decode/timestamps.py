@@ -61,7 +61,20 @@ def parse(values: Sequence[str | int | float | None], zone: tzinfo = UTC) -> Tim
         return _from_floats(np.array(values, np.float64))
     elif kinds == {NoneType}:
         return np.full(len(values), MISSING, np.int64)
+    elif str in kinds:
+        return _parse_mixed(values, zone)
     return np.array([parse_one(value, zone) for value in values], np.int64)
+
+
+def _parse_mixed(values: Sequence[str | int | float | None], zone: tzinfo) -> Times:
+    """Where most are texts, they go together."""
+    simple = [type(value) is str and "\n" not in value for value in values]
+    texts = [value if is_simple else "" for value, is_simple in zip(values, simple, strict=True)]
+    times = parse_joined("\n".join(texts).encode(), len(texts), zone)  # type: ignore[arg-type]
+    for row, (value, is_simple) in enumerate(zip(values, simple, strict=True)):
+        if not is_simple:
+            times[row] = parse_one(value, zone)
+    return times
 
 
 def parse_one(value: str | int | float | None, zone: tzinfo = UTC) -> int:
@@ -84,18 +97,20 @@ def parse_joined(joined: bytes, n: int, zone: tzinfo = UTC) -> Times:
         grid = np.frombuffer(joined + b"\n", np.uint8).reshape(n, width + 1)
         if bool((grid[:, width] == 10).all()):
             return _parse_grid(grid[:, :width], zone)
-    texts = joined.split(b"\n")
-    by_width: dict[int, list[int]] = {}
-    for row, text in enumerate(texts):
-        by_width.setdefault(len(text), []).append(row)
+    buffer = np.frombuffer(joined + b"\n", np.uint8)
+    ends = np.flatnonzero(buffer == 10)
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    widths = ends - starts
     times = np.full(n, INVALID, np.int64)
-    for length, rows in by_width.items():
+    for length in np.unique(widths).tolist():
+        alike = widths == length
+        rows = np.flatnonzero(alike)
         if len(rows) < _FEW or length == 0:
-            for row in rows:
-                times[row] = _parse_text(texts[row].decode(), zone)
+            for row in rows.tolist():
+                times[row] = _parse_text(joined[starts[row] : ends[row]].decode(), zone)
         else:
-            together = np.frombuffer(b"".join([texts[row] for row in rows]), np.uint8)
-            times[rows] = _parse_grid(together.reshape(len(rows), length), zone)
+            grid = buffer[np.repeat(alike, widths + 1)].reshape(len(rows), length + 1)
+            times[rows] = _parse_grid(grid[:, :length], zone)
     return times
 
 

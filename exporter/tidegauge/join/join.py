@@ -6,7 +6,7 @@ exactly one result. What changes in the windows is handed on as `Change`s: the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,21 @@ from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.state.table import Table
 
-RESULTS = ("joined", "replaced", "duplicate", "superseded", "retracted", "orphaned", "late", "sampled_out")
+RESULT_MEANINGS: Mapping[str, str] = {
+    "joined": "Its prediction had no label on this channel; now it has.",
+    "replaced": "It is newer than the label held (by its timestamp, then by content) and took its place.",
+    "duplicate": "Same timestamp and content as the label held.",
+    "superseded": "Older than the label held.",
+    "retracted": "A retraction newer than what was held; labels older than it do not come back.",
+    "orphaned": "No prediction with its id came before the horizon; or it named no model, came first, and what it says is no "
+    "label to the model that made the prediction.",
+    "late": "It was to be joined or replace a label, but is dated beyond the end of its prediction's block plus "
+    "maturity plus grace: windows follow it, the counters of sealed blocks do not.",
+    "sampled_out": "Its prediction is outside the hash sample that max_pending made necessary.",
+}
+"""What becomes of a feedback record, in words. Each ends in exactly one."""
+
+RESULTS = tuple(RESULT_MEANINGS)
 JOINED, REPLACED, DUPLICATE, SUPERSEDED, WITHDRAWN, ORPHANED, LATE, SAMPLED_OUT = range(8)
 NEVER_SEALED = -(1 << 62)
 LATEST = 1 << 62
@@ -568,6 +582,14 @@ class Join:
             # A whole round is done: until the clock has passed the oldest prediction met, there is nothing to look for.
             self._oldest, self._oldest_met, self._cursor = self._oldest_met, LATEST, 0
         return outcome
+
+    def codes_in_use(self, field: str) -> NDArray[np.bool_]:
+        """Which codes of a one-byte field ("version", "slice0") some pending prediction has."""
+        used = np.zeros(256, dtype=np.bool_)
+        for start in range(0, self.table.high_water, CHUNK):
+            numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
+            used[self.table.rows[field][numbers]] = True
+        return used
 
     def _drop(self, numbers: NDArray[np.int64], packed: NDArray[np.void]) -> None:
         self._index.remove(packed["key"])

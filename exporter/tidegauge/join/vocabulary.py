@@ -21,31 +21,47 @@ def word_number(text: str | bytes | None) -> float:
 class Vocabulary:
     """Texts in order of first sight, each with a code below `limit`; the texts beyond fold into one code named "other".
 
-    Codes never change, so sums that were kept under a code stay right.
+    A code means one text for as long as anything is kept under it; then it can be freed for another. In `texts`, which
+    are in order of code, a free one is "".
     """
 
     def __init__(self, limit: int, texts: Sequence[str] = ()) -> None:
         self.limit = limit
-        self.texts: list[str] = []
+        self.texts: list[str] = list(texts)
         self.folded = 0  # texts seen beyond the limit, for a metric; repeated ones count again
-        self._codes: dict[str, int] = {}
-        for text in texts:
-            self.code(text)
+        self._codes: dict[str, int] = {text: code for code, text in enumerate(texts) if text}
+        self._free = [code for code, text in enumerate(texts) if not text]
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @property
+    def full(self) -> bool:
+        """Whether the next new text folds into "other"."""
+        return not self._free and len(self.texts) - (OTHER in self._codes) >= self.limit - 1
 
     def code(self, text: str) -> int:
         """The code of a text, a new one where there is room."""
         known = self._codes.get(text)
         if known is not None:
             return known
-        if len(self.texts) >= self.limit - 1 and text != OTHER:
+        if text != OTHER and self.full:
             self.folded += 1
             return self.code(OTHER)
-        self._codes[text] = len(self.texts)
-        self.texts.append(text)
-        return len(self.texts) - 1
+        if self._free and text != OTHER:
+            code = self._free.pop()
+            self.texts[code] = text
+        else:
+            code = len(self.texts)
+            self.texts.append(text)
+        self._codes[text] = code
+        return code
+
+    def free(self, code: int) -> None:
+        """Gives a code back; nothing may be kept under it any more."""
+        del self._codes[self.texts[code]]
+        self.texts[code] = ""
+        self._free.append(code)
 
     def known(self, text: str) -> int | None:
         """The code of a text that has one already."""

@@ -25,6 +25,7 @@ from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
+from tidegauge.pipeline.recycling import Archive, forget, recycle_slice, recycle_versions
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import seal
@@ -47,6 +48,7 @@ class Parts:
     slices: list[Vocabulary]
     totals: Totals
     detectors: dict[str, State] = field(default_factory=dict)
+    archive: Archive = field(default_factory=dict)
     join: Mapping[str, Any] = field(default_factory=dict)  # Join's base, exponent, sequence, sealed_until
     weighted: bool = False
     pending: Table | None = None
@@ -103,6 +105,7 @@ class Engine:
         self.classes = parts.classes
         self.slices = parts.slices
         self.totals = parts.totals
+        self.archive: Archive = dict(parts.archive)
         self.detectors: dict[str, State] = dict(parts.detectors)
         self.room = room_for(model, len(parts.classes))
         self.tally = parts.tally or empty_tally(model, self.room)
@@ -154,6 +157,10 @@ class Engine:
         if not len(index):
             return 0
         version = self.versions.encode(columns.version.codes, columns.version.values, absent=NONE)
+        for text in self.archive.keys() & set(columns.version.values):
+            code = self.versions.known(text)
+            if code is not None:
+                self.totals.put_back(code, self.archive.pop(text))
         arrivals = Arrivals(
             key=columns.key,
             rows=Rows(
@@ -350,6 +357,19 @@ class Engine:
         # A horizon is time to answer in; what is still to be read has not had it yet.
         self._follow(self.join.expire(min(clock, read_until)))
         self.join.widen_sample(clock)
+        self._recycle(clock)
+
+    def _recycle(self, clock: int) -> None:
+        before = clock - self.expiry
+        forgotten = recycle_versions(self.versions, self.join, self.tally, self.totals, self.archive, before)
+        forget(self.detectors, forgotten)
+        for key, values in enumerate(self.slices):
+            recycle_slice(key, values, len(self.versions), self.join, self.tally)
+
+    @property
+    def expiry(self) -> int:
+        """ms without a prediction after which a version is gone."""
+        return max(self.model.version_expiry, self.model.horizon)
 
     def recount(self) -> None:
         """Counts the labels of all pending predictions into a tally that has none of them yet."""
@@ -395,5 +415,6 @@ class Engine:
                 "families": [[f.name, f.columns, f.sliced, f.schema] for f in self.tally.families],
             },
             "totals": self.totals.save(len(self.versions)),
+            "archive": self.archive,
             "detectors": self.detectors,
         }

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("logfmt", "json")
+LONGEST_VALUE = 4_096
+"""Characters of one value in a line; of a longer one the beginning and the end are kept."""
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -50,9 +52,20 @@ class LineFormatter(logging.Formatter):
         fields.update({name: value for name, value in vars(record).items() if name not in _STANDARD})
         if record.exc_info:
             fields["error"] = self.formatException(record.exc_info)
+        fields = {name: _capped(value) for name, value in fields.items()}
         if self._form == "json":
-            return json.dumps(fields, default=str)
+            return json.dumps(fields)
         return " ".join(f"{name}={_quoted(str(value))}" for name, value in fields.items())
+
+
+def _capped(value: object) -> str | int | float | None:
+    if isinstance(value, int | float | None):
+        return value
+    text = str(value)
+    if len(text) <= LONGEST_VALUE:
+        return text
+    half = LONGEST_VALUE // 2
+    return f"{text[:half]} ... {len(text) - 2 * half} characters ... {text[-half:]}"
 
 
 def _quoted(text: str) -> str:

@@ -98,12 +98,11 @@ def window_label(width: int) -> str:
 
 def shown_versions(engine: Engine, clock: int) -> dict[int, str]:
     """Versions that have had traffic lately, or still wait for feedback."""
-    keep = max(engine.model.version_expiry, engine.model.horizon)
     last = engine.totals.last
     return {
         code: text
         for code, text in enumerate(engine.versions.texts)
-        if last[code] != NEVER and last[code] >= clock - keep
+        if last[code] != NEVER and last[code] >= clock - engine.expiry
     }
 
 
@@ -354,6 +353,8 @@ class SelfView:
     ready: bool
     clock: int  # ms
     reloaded: bool
+    web_reloaded: bool | None  # None: no web configuration
+    refused: Mapping[str, int]  # clients, by reason
     records: Mapping[tuple[str, str], int]
     sources: Sequence[SourceView]
     pending: Mapping[str, int]
@@ -392,6 +393,10 @@ def self_samples(state: SelfView) -> list[AnySamples]:
     if state.clock >= 0:
         columns.add(catalogue.TIDEGAUGE_CLOCK_TIMESTAMP_SECONDS, (), state.clock / 1000)
     columns.add(catalogue.TIDEGAUGE_CONFIG_LAST_RELOAD_SUCCESSFUL, (), int(state.reloaded))
+    if state.web_reloaded is not None:
+        columns.add(catalogue.TIDEGAUGE_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL, (), int(state.web_reloaded))
+    for reason, count in state.refused.items():
+        columns.add(catalogue.TIDEGAUGE_HTTP_REFUSED_TOTAL, (reason,), count)
     for key, count in _with_zeros(state.records):
         columns.add(catalogue.TIDEGAUGE_RECORDS_TOTAL, key, count)
     for source in state.sources:

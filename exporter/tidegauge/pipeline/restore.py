@@ -19,7 +19,7 @@ from tidegauge.join.feedback import FEEDBACK
 from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout
 from tidegauge.join.rows import NONE
-from tidegauge.join.vocabulary import Vocabulary
+from tidegauge.join.vocabulary import OTHER, Vocabulary
 from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, kind_of, negative_class, room_for
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
@@ -39,7 +39,8 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     parts = fresh_parts(model)
     of_versions, of_classes, *of_slices = saved["folded"]
     parts.versions = _vocabulary(parts.versions.limit, saved["versions"], of_versions)
-    parts.classes = _vocabulary(parts.classes.limit, [*saved["classes"], *model.classes], of_classes)
+    classes = list(dict.fromkeys([*saved["classes"], *model.classes]))
+    parts.classes = _vocabulary(parts.classes.limit, classes, of_classes)
     slice_places = [_place(model.slices, name) for name in saved["slices"]]
     for old, new in enumerate(slice_places):
         if new >= 0:
@@ -61,6 +62,7 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
             notes.append(f"channel {name}")
         channel_places.append(place)
     parts.totals.restore(saved["totals"], channel_places)
+    parts.archive = saved.get("archive", {})
     parts.detectors = {key: state for key, state in saved["detectors"].items() if key.split("/", 1)[1] in channel_names}
     parts.weighted = saved["weighted"]
     join = dict(saved["join"])
@@ -112,7 +114,7 @@ def _measured_anew(model: Model, saved: Mapping[str, Any]) -> bool:
 
 
 def _vocabulary(limit: int, texts: list[str], folded: int) -> Vocabulary:
-    vocabulary = Vocabulary(max(limit, len(set(texts)) + 1), texts)
+    vocabulary = Vocabulary(max(limit, len(texts) + (OTHER not in texts)), texts)
     vocabulary.folded = folded
     return vocabulary
 

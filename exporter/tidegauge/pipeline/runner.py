@@ -19,7 +19,7 @@ from pathlib import Path
 from prometheus_client import ProcessCollector
 
 from tidegauge import __version__
-from tidegauge.config.load import ConfigurationError, load
+from tidegauge.config.load import ConfigurationError, Problem, load
 from tidegauge.config.settings import WORDY, Settings
 from tidegauge.pipeline.clock import wall_now
 from tidegauge.pipeline.engine import Engine
@@ -28,6 +28,7 @@ from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
 from tidegauge.pipeline.publication import ModelView, SelfView, SourceView, lost_samples, self_samples, view
 from tidegauge.pipeline.reference import ReferenceScores
 from tidegauge.pipeline.status import page_model
+from tidegauge.publish.access import Access
 from tidegauge.publish.cardinality import limit_series
 from tidegauge.publish.page import render_page
 from tidegauge.publish.process import process_samples
@@ -61,6 +62,7 @@ class Runner:
         *,
         state: Path | None = None,
         listen: str = ":8433",
+        web_config: Path | None = None,
         enable_lifecycle: bool = False,
         on_refresh: Callable[[list[AnySamples]], None] | None = None,
     ) -> None:
@@ -68,7 +70,7 @@ class Runner:
         keep_freed_memory()
         self._config_file = config_file
         self._state = state
-        self._settings = load(config_file, state=state)
+        self._settings, self._access = _configurations(config_file, state, web_config)
         self._references = ReferenceScores()
         self._references.update(self._settings)
         self._store, self._pipeline = _open(self._settings)
@@ -87,7 +89,7 @@ class Runner:
         self._process = ProcessCollector(registry=None)
         hooks = Hooks(self._healthy, self._reload_from_http)
         try:
-            self._server = Server(listen, hooks, enable_lifecycle=enable_lifecycle)
+            self._server = Server(listen, hooks, enable_lifecycle=enable_lifecycle, access=self._access)
             self._server.start()
         except (OSError, ValueError):
             self._pipeline.close()
@@ -97,6 +99,11 @@ class Runner:
     @property
     def port(self) -> int:
         return self._server.port
+
+    @property
+    def scheme(self) -> str:
+        """http or https."""
+        return "https" if self._access is not None and self._access.context is not None else "http"
 
     def stop(self) -> None:
         """Ends `run` after a last save; safe to call from a signal handler."""
@@ -247,6 +254,8 @@ class Runner:
             ready=self._ready,
             clock=pipeline.clock,
             reloaded=self._reloaded,
+            web_reloaded=self._access.reloaded if self._access is not None else None,
+            refused=self._server.refused,
             records=dict(pipeline.records),
             sources=sources,
             pending={name: engine.join.table.live for name, engine in engines.items()},
@@ -327,6 +336,23 @@ class Runner:
         notes = self._pipeline.notes
         log.info("configuration reloaded", extra={"dropped": len(notes)})
         return True, "\n".join(["reloaded", *notes])
+
+
+def _configurations(config_file: Path, state: Path | None, web_config: Path | None) -> tuple[Settings, Access | None]:
+    """Both files, or a ConfigurationError with the problems of both."""
+    problems: list[Problem] = []
+    settings = access = None
+    try:
+        settings = load(config_file, state=state)
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
+        access = Access(web_config) if web_config is not None else None
+    except ConfigurationError as error:
+        problems += error.problems
+    if settings is None or problems:
+        raise ConfigurationError(tuple(problems))
+    return settings, access
 
 
 def _open(settings: Settings) -> tuple[Store, Pipeline]:

@@ -330,6 +330,16 @@ TIDEGAUGE_CLOCK_TIMESTAMP_SECONDS = _gauge(
 TIDEGAUGE_CONFIG_LAST_RELOAD_SUCCESSFUL = _gauge(
     "tidegauge_config_last_reload_successful", "1 if the configuration file was accepted when last read, else 0."
 )
+TIDEGAUGE_WEB_CONFIG_LAST_RELOAD_SUCCESSFUL = _gauge(
+    "tidegauge_web_config_last_reload_successful",
+    "1 if the web configuration with its certificates was accepted when last read, else 0; absent without such a file.",
+)
+TIDEGAUGE_HTTP_REFUSED_TOTAL = _counter(
+    "tidegauge_http_refused_total",
+    "Clients that were not served: evicted (slow or idle when all places were taken), handshake (no TLS, or no trusted "
+    "certificate), malformed, unauthorized (no or a wrong password), busy (too many passwords at once), rate_limited.",
+    "reason",
+)
 TIDEGAUGE_RECORDS_TOTAL = _counter(
     "tidegauge_records_total",
     "Records read, by kind (predictions, feedback) and result (accepted, or why it was refused).",

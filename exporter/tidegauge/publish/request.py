@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -21,6 +23,12 @@ _DRAIN_SECONDS = 1.0
 _JOINED_BYTES = 64 << 10  # bodies up to this are copied to go out with their head in one packet
 _REQUEST_LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_HOST = re.compile(r"[0-9A-Za-z._~%!$&'()*+,;=:\[\]-]*")
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
+_ONCE = ("host", "content-length", "transfer-encoding", "authorization")
+"""Headers that say something else when they are there twice: where a request ends, and who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ class ConnectionReader:
         """
         deadline = time.monotonic() + timeout
         searched = 0
-        while (end := self._buffer.find(b"\r\n\r\n", max(0, searched - 3))) < 0:
+        while (end := _END_OF_HEAD.search(self._buffer, max(0, searched - 3))) is None:
             searched = len(self._buffer)
             if searched > MAX_HEAD_BYTES:
                 raise BadRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long")
@@ -84,8 +92,10 @@ class ConnectionReader:
             if not received:
                 raise ConnectionResetError
             self._buffer += received
-        head = bytes(self._buffer[:end])
-        del self._buffer[: end + 4]
+        if len(end.group()) < 4:
+            raise BadRequestError(HTTPStatus.BAD_REQUEST, "lines of a request end with CR LF")
+        head = bytes(self._buffer[: end.start()])
+        del end, self._buffer[: len(head) + 4]
         if len(head) > MAX_HEAD_BYTES:
             raise BadRequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head of the request is too long")
         return parse_head(head)
@@ -95,15 +105,25 @@ class ConnectionReader:
         deadline = time.monotonic() + _DRAIN_SECONDS
         taken = 0
         try:
-            self._connection.shutdown(socket.SHUT_WR)
+            end_writing(self._connection)
             while taken < _MAX_DRAIN_BYTES and (remaining := deadline - time.monotonic()) > 0:
                 self._connection.settimeout(remaining)
-                received = len(self._connection.recv(MAX_HEAD_BYTES))
+                # Beneath TLS, where there is any: nobody reads these bytes.
+                received = len(socket.socket.recv(self._connection, MAX_HEAD_BYTES))
                 if not received:
                     return
                 taken += received
         except OSError:
             return
+
+
+def end_writing(connection: socket.socket) -> None:
+    """Says that no more will be sent; over TLS by its own word for that too. Raises OSError."""
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(0)
+        with suppress(OSError, ValueError):
+            connection.unwrap()  # sends close_notify; without waiting there is no answer to it, which is an error
+    socket.socket.shutdown(connection, socket.SHUT_WR)
 
 
 def parse_head(head: bytes) -> Request:
@@ -120,42 +140,86 @@ def parse_head(head: bytes) -> Request:
         name, colon, value = line.partition(":")
         if not colon or _HEADER_NAME.fullmatch(name) is None:
             raise BadRequestError(HTTPStatus.BAD_REQUEST, "a malformed header")
+        if _HEADER_VALUE.fullmatch(value) is None:
+            raise BadRequestError(HTTPStatus.BAD_REQUEST, "a control character in a header")
         name, value = name.lower(), value.strip(" \t")
+        if name in headers and name in _ONCE:
+            raise BadRequestError(HTTPStatus.BAD_REQUEST, f"the header {name} a second time")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if minor == "1" and "host" not in headers:
         raise BadRequestError(HTTPStatus.BAD_REQUEST, "no Host header")
+    if _HOST.fullmatch(headers.get("host", "")) is None:
+        raise BadRequestError(HTTPStatus.BAD_REQUEST, "a malformed Host header")
+    _check_framing(headers, minor)
     options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
     has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
     keep_alive = not has_body and "close" not in options and (minor == "1" or "keep-alive" in options)
     return Request(method, _path(target), headers, keep_alive)
 
 
+def _check_framing(headers: Mapping[str, str], minor: str) -> None:
+    """Refuses whatever two readers could take for different lengths of a request (RFC 9112, section 6)."""
+    length, encoding = headers.get("content-length"), headers.get("transfer-encoding")
+    if length is not None and not (length.isascii() and length.isdigit()):
+        raise BadRequestError(HTTPStatus.BAD_REQUEST, "a malformed Content-Length")
+    if encoding is None:
+        return
+    if length is not None or minor == "0":
+        raise BadRequestError(HTTPStatus.BAD_REQUEST, "Transfer-Encoding where it may not be")
+    if encoding.lower() != "chunked":
+        raise BadRequestError(HTTPStatus.NOT_IMPLEMENTED, "no Transfer-Encoding but chunked")
+
+
 def write_response(
-    connection: socket.socket, response: Response, *, with_body: bool, keep_alive: bool, timeout: float
+    connection: socket.socket,
+    response: Response,
+    *,
+    with_body: bool,
+    keep_alive: bool,
+    timeout: float,
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> None:
     """Sends the response, which must get through within `timeout` seconds. Raises OSError.
 
-    Without a body (HEAD) the headers are those that the body would have had.
+    Without a body (HEAD) the headers are those that the body would have had. `headers` take the place of the response's
+    own of the same name.
     """
-    lines = [
-        f"HTTP/1.1 {response.status.value} {response.status.phrase}",
-        f"Date: {formatdate(usegmt=True)}",
-        f"Content-Type: {response.content_type}",
-        f"Content-Length: {len(response.body)}",
-        "X-Content-Type-Options: nosniff",
-        f"Connection: {'keep-alive' if keep_alive else 'close'}",
-        *(f"{name}: {value}" for name, value in response.headers),
-    ]
+    fields = {
+        "Date": formatdate(usegmt=True),
+        "Content-Type": response.content_type,
+        "Content-Length": str(len(response.body)),
+        "X-Content-Type-Options": "nosniff",
+        "Connection": "keep-alive" if keep_alive else "close",
+        **dict(response.headers),
+        **dict(headers),
+    }
+    lines = [f"HTTP/1.1 {response.status.value} {response.status.phrase}"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
-    connection.settimeout(timeout)
+    deadline = time.monotonic() + timeout
     if with_body and len(response.body) <= _JOINED_BYTES:
         head += response.body
-    connection.sendall(head)
+    _send(connection, head, deadline)
     if with_body and len(response.body) > _JOINED_BYTES:
-        connection.sendall(response.body)
+        _send(connection, response.body, deadline)
+
+
+def _send(connection: socket.socket, data: bytes, deadline: float) -> None:
+    # Not sendall: over TLS that gives each record the whole timeout, and a slow reader could go on for hours.
+    rest = memoryview(data)
+    while rest:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        connection.settimeout(remaining)
+        rest = rest[connection.send(rest[:_JOINED_BYTES]) :]
 
 
 def _path(target: str) -> str:
-    if not target.startswith("/") and "://" in target:
-        target = "/" + target.split("://", 1)[1].partition("/")[2]
-    return target.partition("?")[0]
+    """The path of a request's target (RFC 9112, section 3.2), as written: percent-encoded spellings are other paths."""
+    if target.startswith("/") or target == "*":
+        return target.partition("?")[0]
+    absolute = _ABSOLUTE.match(target)
+    if absolute is None:
+        raise BadRequestError(HTTPStatus.BAD_REQUEST, "the target of the request is no path")
+    return target[absolute.end() :].partition("?")[0] or "/"

@@ -1,34 +1,31 @@
 """The exporter's HTTP server: serves the bytes of the latest publication while everything else goes on.
 
-Each connection has a thread that does nothing but read a head, pick bytes and send them. What is served changes only
-through `publish`, whole and at once. `_converse` is where a connection is accepted as it is (transport encryption would
-wrap the socket there) and `_answer` where a request is judged before it is routed (authentication).
+What is served changes only through `publish`, whole and at once. Connections are the listener's business, and who may
+ask is the access's; here a request is routed and answered.
 """
 
 from __future__ import annotations
 
-import errno
 import gzip
 import logging
-import selectors
-import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from tidegauge.publish.access import Access
+from tidegauge.publish.listener import Limits, Listener
 from tidegauge.publish.negotiation import OPENMETRICS_TYPE, TEXT_TYPE, accepts_gzip, wants_openmetrics
 from tidegauge.publish.render import LabelCache, Rendered, render_lines
-from tidegauge.publish.request import BadRequestError, ConnectionReader, Request, Response, write_response
+from tidegauge.publish.request import Request, Response
 from tidegauge.publish.samples import AnySamples
 
-REQUEST_SECONDS = 10.0  # for a request's head to come
-RESPONSE_SECONDS = 30.0  # for an answer to get through
-IDLE_SECONDS = 90.0  # between requests; longer than usual scrape intervals, so that scrapes need no new connection
-MAX_CONNECTIONS = 512
-_STOP_SECONDS = 2.0
-_ADDRESS_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+_RELOADS_WAITING = 4
+_REASONS = {
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.SERVICE_UNAVAILABLE: "busy",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_limited",
+}
 _READERS = ("GET", "HEAD")
 _PAGE_HEADERS = (
     ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
@@ -76,22 +73,6 @@ class _Published:
             return body
 
 
-class _Connection:
-    """A client's socket and its thread; `waiting_since` is None while a request is being answered."""
-
-    def __init__(self, raw: socket.socket, converse: Callable[[_Connection], None]) -> None:
-        self.socket = raw
-        self.thread = threading.Thread(target=converse, args=(self,), name="http-connection", daemon=True)
-        self.waiting_since: float | None = time.monotonic()
-
-    def hang_up(self) -> None:
-        # Unlike close, shutdown wakes the thread that waits on this socket; that thread then closes it.
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-
 class Server:
     """Serves /metrics, /, /-/healthy, /-/ready and /-/reload.
 
@@ -105,24 +86,17 @@ class Server:
         hooks: Hooks,
         *,
         enable_lifecycle: bool = False,
-        max_connections: int = MAX_CONNECTIONS,
-        request_seconds: float = REQUEST_SECONDS,
-        idle_seconds: float = IDLE_SECONDS,
+        access: Access | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._host, self._port = parse_address(address)
+        self._listener = Listener(address, self._answer, limits or Limits(), access)
         self._hooks = hooks
+        self._access = access
         self._enable_lifecycle = enable_lifecycle
-        self._max_connections = max_connections
-        self._request_seconds = request_seconds
-        self._idle_seconds = idle_seconds
+        self._reloading = threading.BoundedSemaphore(_RELOADS_WAITING)
         self._published: _Published | None = None
         self._cache = LabelCache()
         self._publishing = threading.Lock()
-        self._connections: set[_Connection] = set()
-        self._connections_changed = threading.Condition()
-        self._listener: socket.socket | None = None
-        self._accepting: threading.Thread | None = None
-        self._waker, self._wake = socket.socketpair()
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             "/": (_READERS, self._page),
             "/metrics": (_READERS, self._metrics),
@@ -134,16 +108,18 @@ class Server:
     @property
     def port(self) -> int:
         """The port listened on, also when 0 was asked for."""
-        if self._listener is None:
-            return self._port
-        port: int = self._listener.getsockname()[1]
-        return port
+        return self._listener.port
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many clients were not served, by reason."""
+        return self._listener.refusals.counts()
 
     def start(self) -> None:
         """Starts listening. Raises OSError if the address is taken or not this host's."""
-        self._listener = _listen(self._host, self._port)
-        self._accepting = threading.Thread(target=self._accept, name="http-accept", daemon=True)
-        self._accepting.start()
+        self._listener.start()
+        if self._access is not None:
+            self._access.start()
 
     def publish(self, publication: Publication) -> None:
         """Serves this from now on. Renders in the calling thread; calls from several threads take turns."""
@@ -152,119 +128,17 @@ class Server:
 
     def stop(self) -> None:
         """Stops listening, lets answers under way finish for a moment, closes all connections. May be called twice."""
-        if self._accepting is not None:
-            self._wake.send(b"\0")
-            self._accepting.join()
-            self._accepting = None
-            self._hang_up_all()
-        if self._listener is not None:
-            self._listener.close()
-        self._waker.close()
-        self._wake.close()
-
-    # --- connections --------------------------------------------------------------------------------------------------
-
-    def _accept(self) -> None:
-        listener = self._listener
-        assert listener is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(listener, selectors.EVENT_READ)
-            selector.register(self._waker, selectors.EVENT_READ)
-            while True:
-                if any(key.fileobj is self._waker for key, _ in selector.select()):
-                    return
-                try:
-                    raw, _ = listener.accept()
-                except BlockingIOError:
-                    continue  # the client gave up between select and accept
-                except OSError as error:
-                    # Usually out of file descriptors: make room, and do not spin while there is none.
-                    _log.warning("cannot accept a connection: %s", error)
-                    self._evict()
-                    time.sleep(0.1)
-                    continue
-                self._admit(raw)
-
-    def _admit(self, raw: socket.socket) -> None:
-        with self._connections_changed:
-            full = len(self._connections) >= self._max_connections
-        if full and not self._evict():
-            raw.close()
-            return
-        raw.setblocking(True)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection = _Connection(raw, self._converse)
-        with self._connections_changed:
-            self._connections.add(connection)
-        try:
-            connection.thread.start()
-        except RuntimeError as error:
-            _log.warning("cannot serve a connection: %s", error)
-            self._forget(connection)
-
-    def _evict(self) -> bool:
-        """Closes the connection that has waited longest for its client; False if all are being answered."""
-        with self._connections_changed:
-            since = {connection: connection.waiting_since for connection in self._connections}
-            waiting = {connection: moment for connection, moment in since.items() if moment is not None}
-            if not waiting:
-                return False
-            oldest = min(waiting, key=waiting.__getitem__)
-            self._connections.remove(oldest)
-        oldest.hang_up()
-        return True
-
-    def _forget(self, connection: _Connection) -> None:
-        connection.socket.close()
-        with self._connections_changed:
-            self._connections.discard(connection)
-            self._connections_changed.notify_all()
-
-    def _converse(self, connection: _Connection) -> None:
-        reader = ConnectionReader(connection.socket)
-        timeout = self._request_seconds
-        try:
-            while reader.wait(timeout):
-                try:
-                    request = reader.read(self._request_seconds)
-                except BadRequestError as error:
-                    refusal = _plain(error.status, f"{error}")
-                    self._send(connection, refusal, with_body=True, keep_alive=False)
-                    reader.drain()
-                    return
-                connection.waiting_since = None
-                response = self._answer(request)
-                self._send(connection, response, with_body=request.method != "HEAD", keep_alive=request.keep_alive)
-                if not request.keep_alive:
-                    reader.drain()
-                    return
-                connection.waiting_since = time.monotonic()
-                timeout = self._idle_seconds
-        except OSError:
-            return  # a client that went away, or too slow, is its own business
-        finally:
-            self._forget(connection)
-
-    def _send(self, connection: _Connection, response: Response, *, with_body: bool, keep_alive: bool) -> None:
-        write_response(
-            connection.socket, response, with_body=with_body, keep_alive=keep_alive, timeout=RESPONSE_SECONDS
-        )
-
-    def _hang_up_all(self) -> None:
-        patience = time.monotonic() + _STOP_SECONDS
-        with self._connections_changed:
-            threads = [connection.thread for connection in self._connections]
-            while self._connections and time.monotonic() < patience + _STOP_SECONDS:
-                for connection in self._connections:
-                    if connection.waiting_since is not None or time.monotonic() >= patience:
-                        connection.hang_up()
-                self._connections_changed.wait(0.05)
-        for thread in threads:
-            thread.join(max(0.0, patience + _STOP_SECONDS - time.monotonic()))
+        if self._access is not None:
+            self._access.stop()
+        self._listener.stop()
 
     # --- routes -------------------------------------------------------------------------------------------------------
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: Request, client: str) -> Response:
+        refusal = self._access.refusal(request, client) if self._access is not None else None
+        if refusal is not None:
+            self._listener.refusals.count(_REASONS[refusal.status])
+            return refusal
         route = self._routes.get(request.path)
         if route is None:
             return _plain(HTTPStatus.NOT_FOUND, "not found; there are " + " ".join(self._routes))
@@ -309,34 +183,14 @@ class Server:
     def _reload(self, _: Request) -> Response:
         if not self._enable_lifecycle:
             return _plain(HTTPStatus.FORBIDDEN, "reloading over HTTP needs --web.enable-lifecycle")
-        succeeded, message = self._hooks.reload()
-        return _plain(HTTPStatus.OK if succeeded else HTTPStatus.INTERNAL_SERVER_ERROR, message)
-
-
-def parse_address(address: str) -> tuple[str, int]:
-    """Host ("" for every interface) and port of "host:port", ":port" or "[IPv6]:port". Raises ValueError."""
-    host, separator, digits = address.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not separator or not (digits.isascii() and digits.isdigit()) or int(digits) > 65535:
-        raise ValueError(f'"{address}" is not an address to listen on; write ":8433", "127.0.0.1:8433" or "[::1]:8433"')
-    if ":" in host and not bracketed:
-        raise ValueError(f'"{address}": an IPv6 address stands in brackets, as in "[::1]:8433"')
-    return (host[1:-1] if bracketed else host), int(digits)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if not host:
+        # Each holds a connection that cannot be given up meanwhile.
+        if not self._reloading.acquire(blocking=False):
+            return _plain(HTTPStatus.SERVICE_UNAVAILABLE, "a reload is under way")
         try:
-            listener = socket.create_server(("", port), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True)
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in _ADDRESS_ERRORS:
-                raise
-            listener = socket.create_server(("", port), backlog=128)  # a host without IPv6
-    else:
-        family, _, _, _, resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(resolved, family=family, backlog=128)
-    listener.setblocking(False)
-    return listener
+            succeeded, message = self._hooks.reload()
+        finally:
+            self._reloading.release()
+        return _plain(HTTPStatus.OK if succeeded else HTTPStatus.INTERNAL_SERVER_ERROR, message)
 
 
 def _plain(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> Response:

@@ -12,20 +12,23 @@ LINE_TOO_LONG = "line_too_long"
 NUL_BYTES = "nul_bytes"
 TORN_LINE = "torn_line"
 
-EVENTS = (
-    "rotations",  # a followed file went on under another name, or another file took its name
-    "truncations",  # a followed file was emptied or rewritten in place
-    "shrunk",  # a followed file lost its end but kept its beginning (power failure); it is read on from there
-    "missed_generations",  # a rotated file nobody had seen live was found and read
-    "deleted_unread",  # a file went away with bytes that were known and never read
-    "lost_unknown",  # a file was truncated and no copy of it was found: it may have held unread lines
-    "lost_bytes",  # bytes known to exist and never read
-    "permission_denied",  # a file could not be opened for want of permission
-    "read_errors",  # opening or reading failed otherwise
-    "truncated_gzip",  # a compressed file ends in the middle
-    "corrupt_gzip",  # a compressed file cannot be decompressed further
-    "unsupported_files",  # UTF-16, or compressed by something other than gzip
-)
+EVENT_MEANINGS: Mapping[str, str] = {
+    "rotations": "A followed file went on under another name, or another file took its name.",
+    "truncations": "A followed file was emptied or rewritten in place.",
+    "shrunk": "A followed file lost its end but kept its beginning (power failure); it is read on from there.",
+    "missed_generations": "A rotated file nobody had seen live was found and read.",
+    "deleted_unread": "A file went away with bytes that were known and never read.",
+    "lost_unknown": "A file was truncated and no copy of it was found: it may have held unread lines.",
+    "lost_bytes": "Bytes known to exist and never read.",
+    "permission_denied": "A file could not be opened for want of permission.",
+    "read_errors": "Opening or reading failed otherwise.",
+    "truncated_gzip": "A compressed file ends in the middle.",
+    "corrupt_gzip": "A compressed file cannot be decompressed further.",
+    "unsupported_files": "UTF-16, or compressed by something other than gzip.",
+}
+"""What can happen to the files of a source, in words."""
+
+EVENTS = tuple(EVENT_MEANINGS)
 
 
 NOTHING = memoryview(b"")

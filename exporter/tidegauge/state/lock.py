@@ -1,7 +1,7 @@
-"""The lock that keeps a second exporter out of a state directory.
+"""What keeps others out of a state directory: its mode, and the lock against a second exporter.
 
-It is the kernel's lock on an open file, so it ends with the process, however that ends. The file itself stays and says
-nothing about whether the lock is held.
+The lock is the kernel's lock on an open file, so it ends with the process, however that ends. The file itself stays
+and says nothing about whether the lock is held.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 LOCK_NAME = "tidegauge.lock"
@@ -30,8 +32,19 @@ class StateUnreadable(StateError):
     """A state is there, and it cannot be read. Starting without it would silently forget what was counted."""
 
 
+def _close_to_others(directory: Path) -> None:
+    """Takes away what group and others may do with a directory that is our own; its files are 0600 in any case.
+
+    Service managers and container volumes make directories that all may read. A shared one (/tmp) is left as it is.
+    """
+    with suppress(OSError):
+        found = directory.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
+            directory.chmod(0o700)
+
+
 class DirectoryLock:
-    """Holds a state directory from construction to `close`.
+    """Holds a state directory from construction to `close`, and closes it to other users.
 
     Raises StateLocked if another holds it, StateUnusable if no lock can be had there at all.
     """
@@ -51,6 +64,7 @@ class DirectoryLock:
                 ) from error
             raise StateUnusable(f"{directory} cannot be locked: {error.strerror}") from error
         self._write_holder()
+        _close_to_others(directory)
 
     def close(self) -> None:
         if self._descriptor >= 0:

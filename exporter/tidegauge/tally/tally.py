@@ -309,6 +309,28 @@ class Tally:
         self.cells.free(old)
         self._shrink()
 
+    def forget(self, series: NDArray[np.int64]) -> None:
+        """Drops everything kept of these series."""
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        gone = live[np.isin(self.cells.rows["series"][live], series)]
+        if not len(gone):
+            return
+        cells = self.cells.rows[gone].copy()
+        for place in zip(cells["series"].tolist(), cells["pane"].tolist(), strict=True):
+            del self._directory[place]
+        sliced = cells["series"] % self.series.per_version != 0
+        for number, pair in enumerate(self._counts):
+            row = cells["counts"][:, number].astype(np.int64) - 1
+            for which, table in enumerate(pair):
+                table.free(row[(row >= 0) & (sliced == bool(which))])
+        self.cells.free(gone)
+
+    def series_in_panes(self) -> NDArray[np.int64]:
+        """The series that have anything but what is older than every pane."""
+        live = self.cells.live_numbers(0, self.cells.high_water)
+        cells = self.cells.rows[live]
+        return np.unique(cells["series"][cells["pane"] != FOREVER].astype(np.int64))
+
     def _shrink(self) -> None:
         """Gives memory back after a backlog, whose fine panes are gone once they have aged."""
         if _sparse(self.cells):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +99,29 @@ class Totals:
             bucket = np.searchsorted(DELAY_BOUNDS, delay[first] / 1000.0, side="left")
             _add(self.delay.reshape(-1), place[first] * (len(DELAY_BOUNDS) + 1) + bucket, None)
             _add(self.delay_sum.reshape(-1), place[first], delay[first])
+
+    def take_out(self, version: int) -> dict[str, Any]:
+        """One version's counts, as JSON values; here they start anew."""
+        taken = {}
+        for name in self.__slots__:
+            if name != "received":
+                array = getattr(self, name)
+                taken[name] = array[version].tolist()
+                array[version] = NEVER if name in ("first", "last") else 0
+        return taken
+
+    def put_back(self, version: int, taken: Mapping[str, Any]) -> None:
+        """Adds what was taken out of a version that has returned."""
+        for name, values in taken.items():
+            array = getattr(self, name)
+            if np.shape(values) != array[version].shape:
+                continue  # its channels are others now
+            if name == "last":
+                array[version] = max(int(array[version]), values)
+            elif name == "first":
+                array[version] = values
+            else:
+                array[version] += np.array(values, dtype=np.int64)
 
     def save(self, versions: int) -> dict[str, list[object]]:
         """JSON values; rows of unused versions are left out, the row of no version is kept apart."""

@@ -60,3 +60,5 @@ class Detector:
     advance: Callable[[State, SealedBlock, Context], State]
     readings: Callable[[State], list[Reading]]
     families: tuple[Published, ...] = ()
+    forget: Callable[[State, str], State] = lambda state, version: state
+    """Drops what the state holds of a version that is gone for good."""

@@ -42,4 +42,8 @@ def _readings(state: State) -> list[Reading]:
     return readings
 
 
-DETECTOR = Detector("outcomes", {}, _advance, _readings)
+def _forget(state: State, version: str) -> State:
+    return {name: cells for name, cells in state.items() if name != version}
+
+
+DETECTOR = Detector("outcomes", {}, _advance, _readings, forget=_forget)
