@@ -12,7 +12,7 @@ TOOLCHAINS := $(TOOLS)/.toolchains-installed
 CHROMIUM := $(TOOLS)/.chromium-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
-BENCHMARKS := speed memory save scrape sizing
+BENCHMARKS := speed memory save scrape sizing text
 ROUNDS ?= 1000
 TESTS ?=
 SECONDS ?= 600

@@ -13,14 +13,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tidegauge.config.settings import DAY, HOUR, MINUTE, Channel, Model, Settings, Source
+from tidegauge.config.settings import DAY, HOUR, MINUTE, Channel, Model, Settings, Signal, Source
 
 START = 1_714_557_600_000  # 2024-05-01T10:00:00Z
 SPAN = 8 * HOUR
 LATENESS = 15 * MINUTE
 HORIZON = DAY
 FAR = 4_102_444_800_000  # 2100-01-01, beyond any clock
+WORDS = ("ab", "abc", "b", "é", "e\u0301", "ß", "SS", "Жук", "naïve", "don't", "7")
+SPACES = (" ", " ", " ", "  ", "\t", "\u00a0")
+ITEMS = ("1", "2", "3", "10", "x", "X", "é", "true", "", "0.5")
 CLASSES = ("bird", "cat", "dog", "elk", "fox", "gnu", "hen", "ibex", "jay")
+
+
+Items = tuple[str, ...]  # canonical texts
+Answer = str | float | Items
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,7 @@ class Prediction:
     time: int  # ms
     version: str
     place: float
-    answer: str | float | None = None  # None: an error, or left to the score
+    answer: Answer | None = None  # None: an error, or left to the score
     score: float | None = None
     scores: dict[str, float] | None = None
     latency: float | None = None
@@ -39,6 +46,7 @@ class Prediction:
     weight: float = 1.0
     count: int = 1
     slices: dict[str, str] = field(default_factory=dict)
+    rule: str | None = None  # what a rule would have answered
     fate: str = "accepted"  # accepted | duplicate | future | late
 
 
@@ -50,8 +58,9 @@ class Feedback:
     channel: str
     time: int
     place: float
-    label: str | float | None  # None: a retraction
+    label: Answer | None  # None: a retraction; of a signal its value
     propensity: float | None = None
+    signal: bool = False  # `channel` names a signal
 
 
 def models(*, implied: bool = False, minimum: int = 1, learn: bool = True, **changes: Any) -> tuple[Model, ...]:
@@ -78,6 +87,38 @@ def models(*, implied: bool = False, minimum: int = 1, learn: bool = True, **cha
             **common,
         ),
         Model("price", "regression", (silent("0"), audit, Channel("report", "mistakes", 20 * MINUTE)), **common),
+    )
+
+
+def wordy_models(*, implied: bool = False, minimum: int = 1, delay: int = 0, **changes: Any) -> tuple[Model, ...]:
+    """A ranking and a text model and one of each other task, all with signals, some with a maturity of `delay`."""
+    fraud, topic, price = models(implied=implied, minimum=minimum, learn=False, **changes)
+    kinds = (fraud.channels[0], fraud.channels[1], fraud.channels[2])
+    outcome = replace(kinds[0], no_feedback=None)
+    common: dict[str, Any] = {
+        name: getattr(fraud, name) for name in ("slices", "windows", "horizon", "minimum_samples", "block")
+    }
+    dwell = Signal("dwell", "numeric", maturity=20 * MINUTE)
+    bought = Signal("bought", "boolean", maturity=10 * MINUTE, no_feedback="false")
+    asked = Signal("asked", "boolean", maturity=delay)
+    stars = Signal("stars", "numeric", maturity=90 * MINUTE, no_feedback="3.5")
+    sure, length = Signal("sure", "numeric", "confidence"), Signal("length", "numeric", "answer_length")
+    unsure = Signal("unsure", "numeric", "entropy")
+    ruled = Signal("ruled", "boolean", "disagreement", field="rules.old")
+    votes = Channel("votes", "voluntary", 40 * MINUTE)
+    return (
+        Model("search", "ranking", (outcome, *kinds[1:]), k=4, signals=(dwell, bought, sure, length), **common),
+        Model(
+            "speech",
+            "text",
+            (outcome, kinds[1], votes),
+            normalize=("lowercase",),
+            signals=(stars, asked, Signal("none", "boolean", "abstention", labels=("ab",)), length),
+            **common,
+        ),
+        replace(fraud, signals=(asked, sure, unsure, Signal("none", "boolean", "abstention", labels=("0",)), ruled)),
+        replace(topic, signals=(bought, sure, unsure, Signal("none", "boolean", "abstention", labels=("cat",)), ruled)),
+        replace(price, signals=(Signal("asked", "numeric", maturity=delay),)),
     )
 
 
@@ -120,7 +161,7 @@ def generate(
         if chance.random() < 0.08:
             predictions += _again(one, chance, disorder)
         if one.key is not None:
-            for channel in model.channels:
+            for channel in model.slots:
                 feedback += _feedback(one, model, channel, chance, disorder)
     for number in range(size // 25):  # never predicted
         model = chance.choice(used)
@@ -136,6 +177,11 @@ def generate(
 
 
 def _answered(one: Prediction, model: Model, chance: random.Random) -> Prediction:
+    if any(signal.field for signal in model.signals) and chance.random() < 0.8:
+        one = replace(one, rule=chance.choice(["0", "1", "maybe", "cat", "dog"]))
+    if model.task in ("ranking", "text"):
+        score = None if chance.random() < 0.3 else round(chance.gauss(0, 1), 3)
+        return replace(one, answer=_label(model, chance), score=score)
     if model.task == "regression":
         return replace(one, answer=round(chance.gauss(50, 20), 2))
     if model.task == "binary":
@@ -161,7 +207,13 @@ def _again(one: Prediction, chance: random.Random, disorder: bool) -> list[Predi
     return [replace(one, version="v1", place=later, latency=7.0, fate="duplicate")]
 
 
-def _label(model: Model, chance: random.Random) -> str | float:
+def _label(model: Model, chance: random.Random) -> Answer:
+    if model.task == "ranking":
+        return tuple(chance.choice(ITEMS) for _ in range(chance.choice([0, 1, 1, 2, 3, 6])))
+    if model.task == "text":
+        return "".join(
+            part for _ in range(chance.choice([0, 1, 2, 5])) for part in (chance.choice(WORDS), chance.choice(SPACES))
+        )
     if model.task == "regression":
         return chance.choice([0.0, round(chance.gauss(50, 20), 2), round(chance.gauss(50, 20), 2)])
     if model.task == "binary":
@@ -180,7 +232,8 @@ def _feedback(one: Prediction, model: Model, channel: Channel, chance: random.Ra
         if times and chance.random() < 0.3:
             time = chance.choice(times)
         else:
-            time = one.time + int(chance.expovariate(1 / channel.maturity)) - chance.choice([0, 0, 0, 10 * MINUTE])
+            delay = chance.expovariate(1 / max(channel.maturity, MINUTE))
+            time = one.time + int(delay) - chance.choice([0, 0, 0, 10 * MINUTE])
             if chance.random() < 0.1:
                 time += 2 * HOUR
         times.append(time)
@@ -191,13 +244,20 @@ def _feedback(one: Prediction, model: Model, channel: Channel, chance: random.Ra
             channel.name,
             time,
             time - (chance.expovariate(1 / (2 * HOUR)) if disorder else 0),
-            None if chance.random() < 0.1 else _label(model, chance),
+            None if chance.random() < 0.1 else _said(model, channel, chance),
             chance.choice([None, 0.5, 0.3, 1.0]) if channel.kind == "sample" else None,
+            channel.carries != "label",
         )
         records.append(record)
         if chance.random() < 0.2:  # sent twice; a little earlier in the log is as allowed as later
             records.append(replace(record, place=record.place - (chance.uniform(0, HOUR) if disorder else 0)))
     return records
+
+
+def _said(model: Model, channel: Channel, chance: random.Random) -> Answer:
+    if channel.carries == "label":
+        return _label(model, chance)
+    return chance.choice([0.0, 1.0]) if channel.carries == "boolean" else chance.choice([0.0, 1.0, -2.5, 1e6, 3.7])
 
 
 def line(record: Prediction | Feedback, chance: random.Random) -> bytes:
@@ -217,6 +277,8 @@ def line(record: Prediction | Feedback, chance: random.Random) -> bytes:
             "weight": None if record.weight == 1 else record.weight,
             "count": None if record.count == 1 else record.count,
         }
+        if record.rule is not None:
+            fields["rules"] = {"old": _spelled(record.rule, chance)}
         place = chance.choice(["slices", "features"])
         fields[place] = record.slices
     else:
@@ -224,8 +286,8 @@ def line(record: Prediction | Feedback, chance: random.Random) -> bytes:
             "prediction_id": record.key,
             "timestamp": _time(record.time, chance),
             "model": record.model if record.named else None,
-            "channel": record.channel,
-            "label": None if record.label is None else _spelled(record.label, chance),
+            "signal" if record.signal else "channel": record.channel,
+            "value" if record.signal else "label": None if record.label is None else _spelled(record.label, chance),
             "retract": True if record.label is None else None,
             "propensity": record.propensity,
         }
@@ -237,7 +299,14 @@ def _time(time: int, chance: random.Random) -> int | float:
     return time if chance.random() < 0.7 else time / 1000
 
 
-def _spelled(value: str | float | None, chance: random.Random) -> str | float | None:
+def _spelled(value: Answer | None, chance: random.Random) -> Any:
+    if isinstance(value, tuple):
+        items = [_spelled(item, chance) for item in value]
+        return items[0] if len(items) == 1 and chance.random() < 0.5 else items
+    if value == "true" and chance.random() < 0.5:
+        return True
+    if value in ("3", "10", "7", "0.5") and chance.random() < 0.5:
+        return chance.choice([float(value), json.loads(value)])
     if value in ("0", "1") and isinstance(value, str):
         spellings: list[str | float] = [value, int(value), float(value)]
         return chance.choice(spellings)

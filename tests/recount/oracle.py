@@ -5,13 +5,16 @@ It shares no code with the exporter. Sums of records are counted exactly; scores
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.recount.logs import HORIZON, Feedback, Prediction
-from tidegauge.config.settings import Channel, Model
+import xxhash
+
+from tests.recount.logs import HORIZON, Answer, Feedback, Items, Prediction
+from tidegauge.config.settings import Channel, Model, Signal
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 CHAIN = [
@@ -29,6 +32,7 @@ LIFETIME = 0
 
 Key = tuple[str, tuple[str, ...]]
 Content = tuple[bool, str | float, float]
+WORDY = ("ranking", "text")
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Label:
 
     time: int
     content: Content
-    value: str | float | None
+    value: Answer | None
     propensity: float | None
 
     @property
@@ -51,7 +55,7 @@ class Row:
 
     prediction: Prediction
     given: bool  # a label was given and holds
-    label: str | float | None  # given, or implied by silence
+    label: Answer | None  # given, or implied by silence
     weight: float
 
     @property
@@ -87,12 +91,14 @@ class Recount:
         self.in_time: dict[tuple[str, str], Label] = {}  # as sealed blocks see them
         self.versions = sorted({one.version for one in self.accepted})
         self.classes = self._classes()
-        for channel in model.channels:
-            self._join(channel, known)
+        for slot in model.slots:
+            self._join(slot, known)
         self._counters()
         self._sealed_counters()
         for channel in model.channels:
             self._windows(channel)
+        for signal in model.signals:
+            self._proxy(signal)
 
     def _classes(self) -> set[str]:
         """Every class that has been met or configured."""
@@ -117,7 +123,7 @@ class Recount:
     def _join(self, channel: Channel, known: dict[str | None, Prediction]) -> None:
         by_id: dict[str, list[Feedback]] = defaultdict(list)
         for record in self.claimed:
-            if record.channel == channel.name:
+            if (record.channel, record.signal) == (channel.name, channel.carries != "label"):
                 by_id[record.key].append(record)
         for key, records in by_id.items():
             prediction = known.get(key)
@@ -131,12 +137,12 @@ class Recount:
             for record in (one for one in records if one.time <= limit):
                 held = self._offer(prediction, channel, held, record, late=False)
             if held is not None:
-                self.in_time[key, channel.name] = held
+                self.in_time[key, channel.key] = held
             if end <= self.sealed_until(channel):
                 for record in (one for one in records if one.time > limit):
                     held = self._offer(prediction, channel, held, record, late=True)
             if held is not None:
-                self.labels[key, channel.name] = held
+                self.labels[key, channel.key] = held
 
     def _offer(
         self, prediction: Prediction, channel: Channel, held: Label | None, record: Feedback, *, late: bool
@@ -145,11 +151,14 @@ class Recount:
             content: Content = (True, "", 0.0)
         else:
             label = record.label
-            if self.model.task != "regression":
+            if channel.carries == "label" and self.model.task in WORDY:
+                label = content_number(label)
+            elif channel.carries == "label" and self.model.task != "regression":
                 reports = channel.kind in ("mistakes", "voluntary")
                 # Of a report only counts whether it contradicts the answer.
                 label = float(self._class(label) != self._answer(prediction)) if reports else str(self._class(label))
             propensity = record.propensity or 0.0 if channel.kind == "sample" else 0.0
+            assert not isinstance(label, tuple)
             content = (False, label, propensity)
         new = Label(record.time, content, record.label, record.propensity)
         if held is not None and new.order <= held.order:
@@ -172,8 +181,9 @@ class Recount:
 
     def _counters(self) -> None:
         name = self.model.name
-        for channel in self.model.channels:
-            received = sum(record.channel == channel.name for record in self.claimed)
+        for channel in self.model.slots:
+            kind = (channel.name, channel.carries != "label")
+            received = sum((record.channel, record.signal) == kind for record in self.claimed)
             self._put("model_feedback_received_total", channel.name, value=received)
             for result in ("orphaned", "sampled_out"):
                 count = self.results["", channel.name, result]
@@ -192,7 +202,7 @@ class Recount:
                 self._put("model_prediction_errors_total", version, role, value=errors)
                 seconds = [one.latency / 1000 for one in some for _ in range(one.count) if one.latency is not None]
                 self._histogram("model_prediction_latency_seconds", (name, version, role), seconds, LATENCY)
-            for channel in self.model.channels:
+            for channel in self.model.slots:
                 for result in RESULTS:
                     count = self.results[version, channel.name, result]
                     self._put("model_feedback_total", version, channel.name, result, value=count)
@@ -210,7 +220,7 @@ class Recount:
     def _sealed_counters(self) -> None:
         """Right and wrong answers, as known at the time when their block was sealed."""
         for channel in self.model.channels:
-            if self.model.task == "regression" or channel.kind not in ("complete", "sample"):
+            if self.model.task in ("regression", *WORDY) or channel.kind not in ("complete", "sample"):
                 continue
             cells: Counter[tuple[str, str, str]] = Counter()
             for row in self._rows(channel, self.in_time):
@@ -229,12 +239,12 @@ class Recount:
 
     # ---- rows
 
-    def _class(self, label: str | float | None) -> str | float | None:
+    def _class(self, label: Answer | None) -> Answer | None:
         if self.model.task != "binary" or label is None:
             return label
         return "1" if label == self.model.positive_label else "0"
 
-    def _answer(self, one: Prediction) -> str | float | None:
+    def _answer(self, one: Prediction) -> Answer | None:
         if one.error:
             return None
         if one.answer is not None:
@@ -251,10 +261,12 @@ class Recount:
         for one in self.accepted:
             if one.key is None:
                 continue
-            held = labels.get((one.key, channel.name))
+            held = labels.get((one.key, channel.key))
             given = held is not None and held.value is not None
             label = held.value if held is not None and given else channel.no_feedback
-            if label is not None and self.model.task == "regression":
+            if label is not None and channel.carries == "boolean":
+                label = float(label not in (0.0, "false"))
+            elif isinstance(label, str) and (channel.carries == "numeric" or self.model.task == "regression"):
                 label = float(label)
             weight = one.weight
             if held is not None and given and channel.kind == "sample" and held.propensity:
@@ -292,7 +304,8 @@ class Recount:
                     recent = [one for one in self.accepted if one.version == version and first <= one.time < now]
                     self._put("model_window_predictions", *place, value=sum(one.count for one in recent))
                 self._quality("model_quality", (version, channel.name), window, channel, inside, total)
-                if width != LIFETIME and self.model.task != "regression" and channel.kind in ("complete", "sample"):
+                classes = self.model.task in ("binary", "multiclass")
+                if width != LIFETIME and classes and channel.kind in ("complete", "sample"):
                     self._details(place, inside, total)
                 for key in self.model.slices if width != LIFETIME else ():
                     for value in sorted({one.slices[key] for one in own if key in one.slices}):
@@ -312,6 +325,10 @@ class Recount:
                 "response_rate": _share(labeled, mature),
             }
             answered: float = mature
+        elif self.model.task in WORDY:
+            judged = [row for row in rows if self._measured(row)]
+            scores = ranking_scores(judged, self.model.k) if self.model.task == "ranking" else text_scores(judged)
+            answered = max(sum(row.weight * row.count for row in judged), labeled)
         elif self.model.task == "regression":
             scores = regression_scores([row for row in rows if row.label is not None and not row.prediction.error])
             answered = max(sum(row.weight * row.count for row in rows if self._measured(row)), labeled)
@@ -323,7 +340,13 @@ class Recount:
 
     def _wrong(self, row: Row) -> bool:
         answer = self._answer(row.prediction)
-        return answer is not None and answer != self._class(row.label)
+        if answer is None:
+            return False
+        if self.model.task == "ranking":
+            return reciprocal_rank(as_items(answer), as_items(row.label), self.model.k) == 0
+        if self.model.task == "text":
+            return compared(answer) != compared(row.label)
+        return answer != self._class(row.label)
 
     def _measured(self, row: Row) -> bool:
         return row.label is not None and self._answer(row.prediction) is not None
@@ -350,6 +373,64 @@ class Recount:
             if score.fraction is not None:
                 self._put(f"{family}_numerator", *labels, value=score.fraction[0])
                 self._put(f"{family}_denominator", *labels, value=score.fraction[1])
+
+    def _proxy(self, signal: Signal) -> None:
+        """Each window of a signal, of versions and slices."""
+        slot = next((one for one in self.model.slots if one.key == f"signal/{signal.name}"), None)
+        values: list[tuple[Prediction, Answer | None, float]]
+        if slot is not None:
+            values = [(row.prediction, row.label, row.weight) for row in self._rows(slot, self.labels)]
+        else:
+            values = [(one, self._derived(signal, one), one.weight) for one in self.accepted]
+        for width in self.model.windows:
+            start, end = self.bounds(width, signal.maturity)
+            seen = [one for one in self.accepted if start <= one.time < end]
+            for version in self.versions:
+                series: list[tuple[str, tuple[str, ...], str | None, str]] = [("model_proxy", (), None, "")]
+                for name in self.model.slices:
+                    found = {one.slices[name] for one in seen if one.version == version and name in one.slices}
+                    series += [("model_slice_proxy", (name, text), name, text) for text in sorted(found)]
+                for family, labels, key, value in series:
+                    score = mean(
+                        [
+                            (number, weight * one.count, weight**2 * one.count)
+                            for one, number, weight in values
+                            if one.version == version and start <= one.time < end
+                            if isinstance(number, float) and (key is None or one.slices.get(key) == value)
+                        ]
+                    )
+                    place = (version, *labels, signal.name, NAMES[width])
+                    top, bottom = score.fraction or (0.0, 0.0)
+                    self._put(f"{family}_numerator", *place, value=top)
+                    self._put(f"{family}_denominator", *place, value=bottom)
+                    self._put(f"{family}_samples", *place, value=score.samples)
+                    if score.value is not None:
+                        self._put(f"{family}_score", *place, value=score.value)
+
+    def _derived(self, signal: Signal, one: Prediction) -> float | None:
+        """What a prediction says of itself."""
+        if one.error:
+            return None
+        answer = one.answer if one.answer is not None else self._answer(one)
+        assert answer is not None
+        if signal.origin == "answer_length":
+            assert not isinstance(answer, float)
+            return float(len(answer))
+        if signal.origin == "abstention":
+            return float(answer in ("", *signal.labels))
+        if signal.origin == "disagreement":
+            return None if one.rule is None else float(self._class(answer) != self._class(one.rule))
+        if self.model.task in WORDY:
+            return one.score
+        if self.model.task == "binary":
+            probabilities = None if one.score is None else [one.score, 1 - one.score]
+        else:
+            probabilities = None if one.scores is None else [*one.scores.values()]
+        if probabilities is None:
+            return None
+        if signal.origin == "confidence":
+            return max(probabilities)
+        return -math.fsum(p * math.log(p) for p in probabilities if p)
 
     def _details(self, place: tuple[str, str, str], rows: list[Row], mature: int) -> None:
         """The confusion matrix and each class against the rest."""
@@ -530,8 +611,8 @@ def calibration_error(rows: Sequence[tuple[float, bool, float]]) -> float | None
 def regression_scores(rows: Sequence[Row]) -> dict[str, Score]:
     triples = [
         (
-            float(row.prediction.answer or 0.0),
-            float(row.label or 0.0),
+            as_number(row.prediction.answer),
+            as_number(row.label),
             row.weight * row.count,
             row.weight**2 * row.count,
         )
@@ -551,6 +632,81 @@ def regression_scores(rows: Sequence[Row]) -> dict[str, Score]:
         spread = math.fsum(w * (y - centre) ** 2 for _, y, w, _ in triples)
         r2 = 1 - math.fsum(w * (p - y) ** 2 for p, y, w, _ in triples) / spread
     return scores | {"r2": Score(r2, square.samples)}
+
+
+def content_number(label: object) -> float:
+    """What decides between equal timestamps: the hash of the label's JSON."""
+    text = json.dumps(label, ensure_ascii=False, separators=(",", ":"))
+    return float(xxhash.xxh3_64_intdigest(text.encode()) >> 11)
+
+
+def as_number(label: Answer | None) -> float:
+    assert not isinstance(label, tuple)
+    return float(label or 0.0)
+
+
+def as_items(label: Answer | None) -> Items:
+    assert isinstance(label, tuple)
+    return label
+
+
+def reciprocal_rank(ranked: Items, relevant: Items, k: int) -> float:
+    return next((1 / (place + 1) for place, item in enumerate(ranked[:k]) if item in relevant), 0.0)
+
+
+def ndcg(ranked: Items, relevant: Items, k: int) -> float:
+    """An item counts where it stands first; 0 where nothing is relevant."""
+    gains = [
+        1 / math.log2(place + 2) if item in relevant and item not in ranked[:place] else 0.0
+        for place, item in enumerate(ranked[:k])
+    ]
+    ideal = math.fsum(1 / math.log2(place + 2) for place in range(min(k, len(set(relevant)))))
+    return math.fsum(gains) / ideal if ideal else 0.0
+
+
+def ranking_scores(rows: Sequence[Row], k: int) -> dict[str, Score]:
+    values = []
+    for row in rows:
+        ranked, relevant = as_items(row.prediction.answer), as_items(row.label)
+        first = reciprocal_rank(ranked, relevant, k)
+        measured = (ndcg(ranked, relevant, k), first, float(first > 0))
+        values.append((*measured, row.weight * row.count, row.weight**2 * row.count))
+    return {
+        name: mean([(value[place], value[3], value[4]) for value in values])
+        for place, name in enumerate(("ndcg", "mrr", "hit_rate"))
+    }
+
+
+def compared(text: Answer | None) -> str:
+    """A text as it is compared; the models here have it in lower case."""
+    assert isinstance(text, str)
+    return text.lower().strip()
+
+
+def edits(first: Sequence[str], second: Sequence[str]) -> int:
+    """The Levenshtein distance by its recurrence."""
+    before = list(range(len(second) + 1))
+    for place, left in enumerate(first, 1):
+        row = [place]
+        for other, right in enumerate(second, 1):
+            row.append(min(before[other] + 1, row[-1] + 1, before[other - 1] + (left != right)))
+        before = row
+    return before[-1]
+
+
+def text_scores(rows: Sequence[Row]) -> dict[str, Score]:
+    pairs = [(compared(row.label), compared(row.prediction.answer), row) for row in rows]
+    size = kish((row.weight * row.count, row.weight**2 * row.count) for row in rows)
+    splits: tuple[tuple[str, Callable[[str], list[str]]], ...] = (
+        ("word_error_rate", str.split),
+        ("character_error_rate", list),
+    )
+    scores = {}
+    for name, split in splits:
+        wrong = math.fsum(edits(split(meant), split(said)) * row.weight * row.count for meant, said, row in pairs)
+        length = math.fsum(len(split(meant)) * row.weight * row.count for meant, _, row in pairs)
+        scores[name] = Score(wrong / length if length else None, size, (wrong, length))
+    return scores
 
 
 def lost(used: Sequence[Model], predictions: Sequence[Prediction], feedback: Sequence[Feedback], clock: int) -> int:

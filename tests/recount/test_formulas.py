@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from tests.recount.logs import CLASSES, Prediction
-from tests.recount.oracle import Pair, Row, confusion_scores, matthews, regression_scores, roc_auc
+from tests.recount.oracle import Pair, Row, as_number, confusion_scores, matthews, regression_scores, roc_auc
 
 
 def pairs_of(classes: list[str], chance: random.Random) -> list[Pair]:
@@ -49,7 +49,8 @@ def test_of_numbers(seed: int) -> None:
     for number in range(100):
         answer, label = chance.gauss(5, 2), chance.gauss(5, 2)
         rows.append(Row(Prediction("m", str(number), 0, "v", 0, answer), True, label, chance.choice([1.0, 0.4])))
-    predicted, actual = [float(row.prediction.answer or 0) for row in rows], [float(row.label or 0) for row in rows]
+    predicted = [as_number(row.prediction.answer) for row in rows]
+    actual = [as_number(row.label) for row in rows]
     scores = {name: score.value for name, score in regression_scores(rows).items()}
     common = {"sample_weight": [row.weight for row in rows]}
     assert scores["mae"] == pytest.approx(sk.mean_absolute_error(actual, predicted, **common), rel=1e-12)

@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 
 from tests.recount.comparison import check
 from tests.recount.driver import Run
-from tests.recount.logs import HORIZON, SPAN, START, Feedback, Prediction, generate, models, settings_for
+from tests.recount.logs import (
+    HORIZON,
+    LATENESS,
+    SPAN,
+    START,
+    Feedback,
+    Prediction,
+    generate,
+    models,
+    settings_for,
+    wordy_models,
+)
+from tests.recount.oracle import Recount
 from tidegauge.config.settings import HOUR, Model
 from tidegauge.pipeline import pipeline
 
@@ -96,6 +108,53 @@ class TestEveryCounterAndWindowEqualsTheRecount:
         with exporter(used) as run:
             # A single model takes all feedback, named or not.
             play(run, predictions, [replace(one, named=True) for one in feedback], ["read", "check"], seed)
+
+
+class TestRankingsTextsAndSignals:
+    """Three of five models at a time, one of each task, each with signals."""
+
+    @settings(max_examples=2, phases=PHASES, suppress_health_check=SLOW)
+    @given(seed=SEEDS, actions=ACTIONS, implied=st.booleans(), weighted=st.booleans())
+    def test_logs_in_order(self, seed: int, actions: list[str], implied: bool, weighted: bool) -> None:
+        used = wordy_models(implied=implied, minimum=1 if weighted else 5)
+        used = tuple(random.Random(seed).sample(used, 3))
+        predictions, feedback = generate(seed, used, size=120, disorder=False, weighted=weighted)
+        with exporter(used, block_bytes=[300, 2000, 20_000][seed % 3]) as run:
+            play(run, predictions, feedback, actions, seed)
+
+    @settings(max_examples=2, phases=PHASES, suppress_health_check=SLOW)
+    @given(seed=SEEDS, actions=ACTIONS, implied=st.booleans(), weighted=st.booleans())
+    def test_logs_in_random_order(self, seed: int, actions: list[str], implied: bool, weighted: bool) -> None:
+        # A block must not be sealed while predictions of it may still come.
+        used = wordy_models(implied=implied, minimum=1 if weighted else 5, block=HOUR, delay=LATENESS)
+        used = tuple(random.Random(seed).sample(used, 3))
+        predictions, feedback = generate(seed, used, size=120, disorder=True, weighted=weighted)
+        with exporter(used, block_bytes=[2000, 5000, 20_000][seed % 3]) as run:
+            play(run, predictions, feedback, actions, seed)
+
+    @pytest.mark.parametrize("which", range(2))
+    def test_one_model_that_no_feedback_names(self, which: int) -> None:
+        used = (wordy_models()[which],)
+        predictions, feedback = generate(which, used, size=150, disorder=False)
+        with exporter(used) as run:
+            play(run, predictions, [replace(one, named=True) for one in feedback], ["read", "restart", "check"], which)
+
+    def test_the_logs_hold_what_they_should(self) -> None:
+        used = wordy_models()
+        predictions, feedback = generate(3, used, size=400, disorder=False)
+        clock = max(one.time for one in predictions if one.fate == "accepted")
+        for model in used:
+            one = Recount(model, predictions, feedback, clock)
+            assert {result for _, _, result in one.results} >= {"joined", "replaced", "duplicate", "retracted", "late"}
+            for signal in model.signals:
+                total = sum(
+                    value
+                    for (family, row), value in one.page.items()
+                    if family == "model_proxy_numerator" and signal.name in row
+                )
+                assert total != 0, (model.name, signal.name)
+            quality = [value for (family, _), value in one.page.items() if family == "model_quality_score"]
+            assert len(set(quality)) > 20
 
 
 class TestBeyondTheHorizon:

@@ -38,6 +38,9 @@ TASKS_OF_ORIGIN = {
 }
 """Tasks whose predictions have what a signal is derived from; those not named here suit all."""
 
+NUMBERS = ("score", "scores", "latency_ms", "weight", "count")
+"""Fields of predictions that are read as numbers."""
+
 _GRACE = next(key.default for key in MODEL.keys if key.name == "grace")
 
 
@@ -87,6 +90,7 @@ def check_sources(sources: list[Any], models: list[Any], findings: Findings) -> 
         _check_model_of_source(source, channels, place, findings)
         _check_channel_of_source(source, channels, place, findings)
     known = [source for source in sources if source is not INVALID]
+    _check_rules(known, models, findings)
     if known == sources and sources and not any("predictions" in source for source in sources):
         findings.add(("sources",), "feedback sources only", "at least one source of predictions")
 
@@ -287,6 +291,34 @@ def _check_fields(source: Values, kind: str, models: list[Any], place: Place, fi
                 hint = "" if outer in explicit else f"map {outer} too, to a path of its own"
                 place_of = inner if inner in explicit else outer
                 findings.add((*place, "fields", place_of), found, "a path that is not inside another field", hint)
+
+
+def _check_rules(sources: list[Any], models: list[Any], findings: Findings) -> None:
+    """The answer of a rule is read as text, so nothing else may be read there, within it or around it."""
+    read: dict[tuple[str, ...], str] = {}
+    for source in sources:
+        fields = source.get("fields", {})
+        if "predictions" in source and fields is not INVALID:
+            mapped = {name: tuple(path.split(".")) for name, path in fields.items() if path is not INVALID}
+            read |= _paths_of_values({name: mapped.get(name, (name,)) for name in PREDICTION_FIELDS}, models)
+    features = [model.get("features", INVALID) for model in models if model is not INVALID]
+    kinds = [kind for kinds in features if kinds is not INVALID for kind in kinds.items()]
+    numbers = {("features", str(name)) for name, kind in kinds if kind == "numeric"}
+    for index, model in enumerate(models):
+        signals = INVALID if model is INVALID else model.get("signals", INVALID)
+        for name, signal in ({} if signals is INVALID else signals).items():
+            given = signal.get("field", INVALID) if isinstance(signal, dict) else INVALID
+            if given is INVALID or signal.get("from") != "disagreement":
+                continue
+            path = tuple(given.split("."))
+            for taken, by in read.items():
+                number = by in NUMBERS or (by, taken[-1]) in numbers
+                shorter, longer = sorted((path, taken), key=len)
+                if longer[: len(shorter)] == shorter and (path != taken or number):
+                    found = f"{quote(given)}, where {by} is read" + (" as a number" if path == taken else "")
+                    findings.add(("models", index, "signals", name, "field"), found, "a place of its own in the record")
+                    break
+            read.setdefault(path, f"another rule ({name})")
 
 
 def _paths_of_values(fields: Mapping[str, tuple[str, ...]], models: list[Any]) -> dict[tuple[str, ...], str]:

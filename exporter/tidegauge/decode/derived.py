@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 
 from tidegauge.config.settings import Model, Signal
-from tidegauge.decode.text import canonical_text
+from tidegauge.decode.text import canonical_text, shorten
 
 Floats = NDArray[np.float64]
 Scores = Sequence[dict[str, float] | None] | None
@@ -40,7 +40,7 @@ def derive(
     given = answers()
     columns = {}
     for signal in derived:
-        column = _column(signal, model.task, given, score, scores, fields)
+        column = _column(signal, model, given, score, scores, fields)
         column[failed] = np.nan
         columns[signal.name] = column
     return columns
@@ -48,12 +48,13 @@ def derive(
 
 def _column(
     signal: Signal,
-    task: str,
+    model: Model,
     answers: Sequence[Any],
     score: Floats,
     scores: Scores,
     fields: Mapping[str, Sequence[Any]],
 ) -> Floats:
+    task = model.task
     match signal.origin:
         case "confidence":
             return _confidence(task, score, scores)
@@ -65,7 +66,7 @@ def _column(
         case "answer_length":
             return _floats(None if answer is None else float(len(answer)) for answer in answers)
         case _:
-            return _disagreement(answers, fields.get(signal.field))
+            return _disagreement(model, answers, fields.get(signal.field))
 
 
 def _confidence(task: str, score: Floats, scores: Scores) -> Floats:
@@ -91,20 +92,27 @@ def _of_probabilities(probabilities: dict[str, float]) -> float | None:
     return float(entr(values).sum()) if values[0] >= 0 else None
 
 
-def _disagreement(answers: Sequence[Any], rules: Sequence[Any] | None) -> Floats:
+def _disagreement(model: Model, answers: Sequence[Any], rules: Sequence[Any] | None) -> Floats:
+    """Binary: every text but the positive label is the negative answer, as it is among labels."""
     if rules is None:
         return np.full(len(answers), np.nan)
+    positive = model.positive_label if model.task == "binary" else None
+
+    def differ(answer: str, rule: str) -> bool:
+        return answer != rule if positive is None else (answer == positive) != (rule == positive)
+
     return _floats(
-        None if answer is None or (rule := _text(value)) is None else float(rule != answer)
+        None if answer is None or not (rule := _text(value)) else float(differ(answer, rule))
         for answer, value in zip(answers, rules, strict=True)
     )
 
 
 def _text(value: Any) -> str | None:
-    if value is None or type(value) is str:
-        return value
+    """As answers are compared: canonical, and shortened."""
+    if value is None:
+        return None
     try:
-        return canonical_text(value)
+        return shorten(canonical_text(value))
     except ValueError:
         return None
 

@@ -100,8 +100,10 @@ class _Batch:
         self._model = model
         self._channels = {known.name for candidate in candidates for known in candidate.channels}
         self._default_channel = channel or (next(iter(self._channels)) if len(self._channels) == 1 else None)
-        slots = [slot for candidate in candidates for slot in candidate.slots]
-        self._signals = {slot.name: slot for slot in slots if slot.carries != "label"}
+        self._signals: dict[str, dict[str, str]] = {}  # name -> type -> key
+        for slot in (slot for candidate in candidates for slot in candidate.slots):
+            if slot.carries != "label":
+                self._signals.setdefault(slot.name, {})[slot.carries] = slot.key
         tasks = {candidate.task for candidate in candidates}
         self._numeric = "regression" in tasks
         self._textual = bool(tasks & {"binary", "multiclass"})
@@ -110,7 +112,9 @@ class _Batch:
         self._channel = TextColumn()
         self._label = TextColumn()
         self._number = NumberColumn(number_column)
-        self._content = ContentColumn(ranking="ranking" in tasks) if tasks & set(WORDY) else None
+        self._content = None
+        if tasks & set(WORDY):
+            self._content = ContentColumn(lists="ranking" in tasks, texts=tasks != {"ranking"})
         self._lists = lists
         self._signal = TextColumn()
         self._value = NumberColumn(_signal_numbers)
@@ -201,6 +205,8 @@ class _Batch:
                 value = by_code[label]
         if self._content is None:
             return label, value, missing, invalid, None
+        # What a label is to a class or a number is seen when its model is known.
+        label[label == INVALID] = -1
         missing, invalid, given = self._content.finish()
         return label, value, missing, invalid, given
 
@@ -221,15 +227,17 @@ class _Batch:
             if known is None:
                 verdicts.reject(rows, "unknown_signal")
                 continue
-            channel[rows] = self._channel.coder.code(known.key)
-            if known.carries == "boolean":
+            channel[rows] = self._channel.coder.code(next(iter(known.values())))
+            value[rows] = numbers[rows]
+            verdicts.reject(rows & ~retract & np.isinf(value), "invalid_signal_value")
+            if len(known) > 1:
+                continue  # the model that takes it says which type it is of
+            if "boolean" in known:
                 # An event needs no value: that it is told is the news.
-                value[rows] = np.where(np.isnan(numbers[rows]), 1.0, numbers[rows])
+                value[rows & np.isnan(value)] = 1.0
                 verdicts.reject(rows & ~retract & (value != 0) & (value != 1), "invalid_signal_value")
             else:
-                value[rows] = numbers[rows]
                 verdicts.reject(rows & ~retract & np.isnan(value), "missing_signal_value")
-                verdicts.reject(rows & ~retract & np.isinf(value), "invalid_signal_value")
 
 
 def _signal_numbers(values: Sequence[Any]) -> NDArray[np.float64]:

@@ -136,7 +136,9 @@ class _Batch:
         self._weight = NumberColumn(_ones_for_none, absent=1.0)
         self._count = NumberColumn(_ones_for_none, absent=1.0)
         self._scores: list[dict[str, float] | None] = []
-        self._content = ContentColumn(ranking=model.task == "ranking") if model.task in WORDY else None
+        self._content = (
+            ContentColumn(lists=model.task == "ranking", texts=model.task == "text") if model.task in WORDY else None
+        )
         self._rules: dict[str, list[Any]] = {signal.field: [] for signal in model.signals if signal.field}
         self._slices = {name: TextColumn() for name in model.slices}
         self._unit = IdColumn() if units else None

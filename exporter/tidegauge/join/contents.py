@@ -21,26 +21,29 @@ class Contents:
 
     def __init__(self, spool: Spool | None) -> None:
         self._spool = spool
-        self._held: list[bytes] = []
-        self.dropped = 0  # items for which there was no room, since somebody last asked
+        self._held: list[bytes | None] = []
+        self.dropped = 0  # items for which there was no room, or that were damaged, since somebody last asked
 
     def hold(self, items: Sequence[bytes | None]) -> References:
         """References that are good until `release`."""
-        references = np.zeros(len(items), np.uint64)
-        given = [number for number, item in enumerate(items) if item is not None]
         first = len(self._held) + 1
-        references[given] = np.arange(first, first + len(given), dtype=np.uint64) | _IN_FLIGHT
-        self._held += [item for item in items if item is not None]
+        references = np.arange(first, first + len(items), dtype=np.uint64) | _IN_FLIGHT
+        self._held += items
+        if None in items:
+            references[[item is None for item in items]] = 0
         return references
 
     def write(self, items: Sequence[bytes | None]) -> References:
         """Lasting references; 0 where there is no item, or no room left."""
         if self._spool is None:
             return self.hold(items)
+        given = [item for item in items if item is not None]
+        written = self._spool.append(given)
+        self.dropped += len(given) - int(np.count_nonzero(written))
+        if len(given) == len(items):
+            return written
         references = np.zeros(len(items), np.uint64)
-        given = [number for number, item in enumerate(items) if item is not None]
-        references[given] = self._spool.append([item for item in items if item is not None])
-        self.dropped += len(given) - int(np.count_nonzero(references))
+        references[[item is not None for item in items]] = written
         return references
 
     def rest(self, references: References) -> References:
@@ -57,13 +60,22 @@ class Contents:
         flying = (references & _IN_FLIGHT) != 0
         if flying.all():
             return [self._held[int(place) - 1] for place in (references ^ _IN_FLIGHT).tolist()]
+        if not flying.any():
+            return self._lying(references)
         items: list[bytes | None] = [None] * len(references)
         lying = np.flatnonzero(~flying)
-        if self._spool is not None:
-            for place, item in zip(lying.tolist(), self._spool.read(references[lying]), strict=True):
-                items[place] = item
+        for place, item in zip(lying.tolist(), self._lying(references[lying]), strict=True):
+            items[place] = item
         for place in np.flatnonzero(flying).tolist():
             items[place] = self._held[int(references[place] ^ _IN_FLIGHT) - 1]
+        return items
+
+    def _lying(self, references: References) -> list[bytes | None]:
+        if self._spool is None:
+            return [None] * len(references)
+        items = self._spool.read(references)
+        if None in items:
+            self.dropped += items.count(None) - int(np.count_nonzero(references == 0))
         return items
 
     def release(self) -> None:
@@ -72,6 +84,6 @@ class Contents:
             self._held.clear()
 
     def take_dropped(self) -> int:
-        """How many items found no room since the last call."""
+        """How many items found no room, or could not be read back, since the last call."""
         dropped, self.dropped = self.dropped, 0
         return dropped

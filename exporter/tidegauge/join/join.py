@@ -42,7 +42,8 @@ RESULT_MEANINGS: Mapping[str, str] = {
     "duplicate": "Same timestamp and content as the label held.",
     "superseded": "Older than the label held.",
     "retracted": "A retraction newer than what was held; labels older than it do not come back.",
-    "orphaned": "No prediction with its id came before the horizon.",
+    "orphaned": "No prediction with its id came before the horizon; or it named no model, came first, and what it says "
+    "is no label to the model that made the prediction.",
     "late": "It was to be joined or replace a label, but is dated beyond the end of its prediction's block plus "
     "maturity plus grace: windows follow it, the counters of sealed blocks do not.",
     "sampled_out": "Its prediction is outside the hash sample that max_pending made necessary.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
 
+T = TypeVar("T")
 Measures = NDArray[np.float64]
 Measure = Callable[[Sequence[bytes | None], Sequence[bytes | None]], Measures]
 """(answers, labels as JSON) -> measures of shape (n, measures of the task)."""
@@ -22,8 +24,10 @@ Measure = Callable[[Sequence[bytes | None], Sequence[bytes | None]], Measures]
 RANKING = ("ndcg", "reciprocal_rank")
 TEXT = ("word_edits", "words", "character_edits", "characters")
 COUNT = {"ranking": len(RANKING), "text": len(TEXT)}
-_items = msgspec.json.Decoder(list[str])
-_text = msgspec.json.Decoder(str | list[str])  # feedback for several models may have made a list of it
+AT_ONCE = 128
+"""Texts that are decoded at a time."""
+_lists = msgspec.json.Decoder(list[str])
+_texts = msgspec.json.Decoder(str)
 
 
 def measure_of(model: Model) -> Measure | None:
@@ -47,18 +51,22 @@ def rankings(answers: Sequence[bytes | None], labels: Sequence[bytes | None], k:
     discounts = (1.0 / np.log2(np.arange(2, k + 2))).tolist()
     ideals = np.cumsum(discounts).tolist()
     measured = np.full((len(answers), len(RANKING)), np.nan)
-    for row, (answer, label) in enumerate(zip(answers, labels, strict=True)):
-        if answer is None or label is None:
-            continue
-        relevant = set(_items.decode(label))
+    rows = _both(answers, labels)
+    if not rows:
+        return measured
+    values = []
+    for items, chosen in zip(_decoded(_lists, answers, rows), _decoded(_lists, labels, rows), strict=True):
+        relevant = set(chosen)
         gain = first = 0.0
         ideal = ideals[min(k, len(relevant)) - 1]
-        for place, item in enumerate(_items.decode(answer)[:k]):
+        top = items[:k]
+        for place, item in enumerate([] if relevant.isdisjoint(top) else top):
             if item in relevant:
                 relevant.remove(item)
                 gain += discounts[place]
                 first = first or 1.0 / (place + 1)
-        measured[row] = gain / ideal, first
+        values.append((gain / ideal, first))
+    measured[rows] = values
     return measured
 
 
@@ -68,40 +76,51 @@ def texts(answers: Sequence[bytes | None], labels: Sequence[bytes | None], norma
     Words are what white space separates. Characters are Unicode code points, white space as written but for the ends.
     """
     from rapidfuzz.distance import Levenshtein  # only who has such models pays for loading it
+    from rapidfuzz.process import cpdist
 
-    prepare = _preparation(normalize)
     distance = Levenshtein.distance
+    prepare = _preparation(normalize)
     measured = np.full((len(answers), len(TEXT)), np.nan)
-    rows, values = [], []
-    for row, (answer, label) in enumerate(zip(answers, labels, strict=True)):
-        if answer is None or label is None:
-            continue
-        said, meant = prepare(_decoded(answer)), prepare(_decoded(label))
-        words = meant.split()
-        rows.append(row)
-        if said == meant:
-            values.append((0, len(words), 0, len(meant)))
-        else:
-            values.append((distance(meant.split(), said.split()), len(words), distance(meant, said), len(meant)))
-    measured[rows] = values if values else 0.0
+    rows = _both(answers, labels)
+    counted = np.zeros((len(rows), len(TEXT)))
+    for start in range(0, len(rows), AT_ONCE):
+        some = rows[start : start + AT_ONCE]
+        said, meant = prepare(_decoded(_texts, answers, some)), prepare(_decoded(_texts, labels, some))
+        block = counted[start : start + AT_ONCE]
+        # The words of one pair at a time: thousands of short lists would leave the processor's cache.
+        block[:, :2] = [_in_words(one, two, distance) for one, two in zip(said, meant, strict=True)]
+        block[:, 2] = cpdist(meant, said, scorer=distance, dtype=np.int32)
+        block[:, 3] = list(map(len, meant))
+    measured[rows] = counted
     return measured
 
 
-def _decoded(content: bytes) -> str:
-    text = _text.decode(content)
-    return text if isinstance(text, str) else " ".join(text)
+def _in_words(said: str, meant: str, distance: Callable[[list[str], list[str]], int]) -> tuple[int, int]:
+    words = meant.split()
+    return (0 if said == meant else distance(words, said.split())), len(words)
 
 
-def _preparation(normalize: tuple[str, ...]) -> Callable[[str], str]:
-    if not normalize:
-        return str.strip
+def _both(answers: Sequence[bytes | None], labels: Sequence[bytes | None]) -> list[int]:
+    """Rows that have an answer and a label."""
+    pairs = enumerate(zip(answers, labels, strict=True))
+    return [row for row, (answer, label) in pairs if answer is not None and label is not None]
 
-    def prepare(text: str) -> str:
+
+def _decoded(decoder: msgspec.json.Decoder[T], contents: Sequence[bytes | None], rows: list[int]) -> list[T]:
+    # One call for all of them: JSON holds no newline but between values.
+    return decoder.decode_lines(b"\n".join([contents[row] or b"" for row in rows]))
+
+
+def _preparation(normalize: tuple[str, ...]) -> Callable[[list[str]], list[str]]:
+    def without_punctuation(text: str) -> str:
+        return "".join(character for character in text if not unicodedata.category(character).startswith("P"))
+
+    def prepare(texts: list[str]) -> list[str]:
         if "lowercase" in normalize:
-            text = text.lower()
+            texts = [text.lower() for text in texts]
         if "remove_punctuation" in normalize:
-            text = "".join(character for character in text if not unicodedata.category(character).startswith("P"))
-        return text.strip()
+            texts = [without_punctuation(text) for text in texts]
+        return [text.strip() for text in texts]
 
     return prepare
 

@@ -238,7 +238,8 @@ class Engine:
 
     def _miss(self, content: list[bytes | None], expected: NDArray[np.bool_]) -> None:
         """Counts the answers or labels that were too long to be kept."""
-        self.join.contents.dropped += sum(content[row] is None for row in np.flatnonzero(expected).tolist())
+        if None in content:
+            self.join.contents.dropped += sum(content[row] is None for row in np.flatnonzero(expected).tolist())
 
     def _pack_signals(self, feedback: NDArray[np.void], value: NDArray[np.float64]) -> None:
         form = self._forms[feedback["channel"]]

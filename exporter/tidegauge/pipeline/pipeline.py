@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from tidegauge.pipeline.clock import TOLERANCE, LogClock, wall_now
 from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
 from tidegauge.pipeline.restore import feedback_table, restore
-from tidegauge.pipeline.unrouted import TABLE, Unrouted, select
+from tidegauge.pipeline.unrouted import TABLE, Unrouted, fitted, select
 from tidegauge.sources.block import Block
 from tidegauge.sources.files import FileSource
 from tidegauge.state.spool import Spool
@@ -40,6 +41,8 @@ LEADING_TURNS = 32
 SMALLEST_BLOCK = 64 << 10
 REMEMBERED_BLOCKS = 64
 REMEMBERED_BYTES = 1 << 20
+GENERATIONS = 2
+"""Saved states that are kept: after so many saves nothing that was there before is needed any more."""
 SPOOL_FILES = 64
 """What waits for feedback in files expires by so many parts of the horizon."""
 ALWAYS = 1 << 62
@@ -136,6 +139,7 @@ class Pipeline:
         self.readers = [self._reader(source, positions, saved.get("lowest", {})) for source in settings.sources]
         known = {_identity(source) for source in settings.sources}
         self.notes += [f"source {key} is not configured any more" for key in positions if key not in known]
+        self._commits = 0
         self._limits: dict[str, RateLimit] = {}
         self._advanced: dict[str, int] = {}
 
@@ -276,7 +280,9 @@ class Pipeline:
         engine.records.clear()
         claimed = self.unrouted.claim(batch.model, [slot.key for slot in engine.model.slots], batch.key[batch.key != 0])
         if claimed is not None:
-            engine.accept_feedback(claimed, clock)
+            unusable = self._route(engine, claimed, clock)
+            if unusable:  # counted as accepted already, and counters do not go back
+                self.lost_feedback["", "orphaned"] += unusable
 
     def _engine(self, name: str) -> Engine | None:
         engine = self.engines.get(name)
@@ -302,7 +308,10 @@ class Pipeline:
             able = np.array([text in channels for text in batch.channel.values], dtype=np.bool_)
             known = engine.join.knows(batch.key[rest]) & able[batch.channel.codes[rest]]
             if known.any():
-                engine.accept_feedback(select(batch, name, rest[known]), clock)
+                invalid = self._route(engine, select(batch, name, rest[known]), clock)
+                if invalid:
+                    self.records["feedback", "accepted"] -= invalid
+                    self.records["feedback", "invalid_label"] += invalid
                 rest = rest[~known]
             if not len(rest):
                 return
@@ -310,6 +319,12 @@ class Pipeline:
         shut_out = self.unrouted.keep(left, clock)
         if shut_out:
             self.lost_feedback["", "sampled_out"] += shut_out
+
+    def _route(self, engine: Engine, batch: FeedbackColumns, clock: int) -> int:
+        """Gives a model feedback that did not name it, but for what is no label to it; returns how many were none."""
+        usable, invalid = fitted(batch, engine.model)
+        engine.accept_feedback(usable, clock)
+        return invalid
 
     # ---------------------------------------------------------------- what is wrong with the input
 
@@ -360,6 +375,9 @@ class Pipeline:
 
     def capture(self) -> tuple[Capture, dict[str, dict[str, Any]]]:
         """A consistent copy of everything unsaved, and where each spool stands with it."""
+        if self._commits == GENERATIONS:
+            self._sweep()
+            self._commits += 1
         spools = {name: spool.positions() for name, spool in self.spools.items()}
         state = {
             "records": [[kind, result, count] for (kind, result), count in sorted(self.records.items())],
@@ -389,7 +407,17 @@ class Pipeline:
         report = self.store.commit(capture)
         for name, positions in spools.items():
             self.spools[name].committed(positions)
+        if self._commits < GENERATIONS:
+            self._commits += 1
         return report
+
+    def _sweep(self) -> None:
+        """Removes what models left in files that are no more, or have another task; no saved state names it by now."""
+        known = {spool.name for spool in self.spools.values()}
+        with suppress(OSError):
+            for path in (self.settings.state / "spool").glob("*.spool"):
+                if path.name.rpartition("-")[0] not in known:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Lets go of every file; nothing is saved."""

@@ -91,7 +91,11 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         return Engine(model, parts, spool), notes
     before = _old_tally(model.name, shape, saved, store)
     renumber = _renumbering(before.series, fresh.series, slice_places)
-    on_arrival = frozenset(family.name for family in fresh.families if not family.channels)
+    counted = {name for name, *_ in shape["families"]}
+    on_arrival = frozenset(family.name for family in fresh.families if not family.channels and family.name in counted)
+    names = {family.name for family in fresh.families}
+    gone = counted - names - set(saved["channels"])  # signals of feedback are named among the channels
+    notes += [f"the counts of {name}" for name in sorted(gone) if name.startswith("signal/")]
     notes += fresh.take_over(before, shape["room"], room, only=on_arrival, renumber=renumber)
     parts.tally = fresh
     engine = Engine(model, parts, spool)

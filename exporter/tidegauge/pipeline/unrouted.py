@@ -6,12 +6,15 @@ Until some model does, it waits here, with its texts under codes of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.config.settings import Model
 from tidegauge.decode.columns import Categorical, Content, FeedbackColumns
+from tidegauge.decode.content import is_text, of_ranking
 from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Waiting
 from tidegauge.join.vocabulary import Vocabulary
@@ -107,6 +110,41 @@ class Unrouted:
     def expire(self, before: int) -> int:
         """Gives up records that waited since before this time (ms); returns how many."""
         return len(self.waiting.expire(before))
+
+
+def fitted(columns: FeedbackColumns, model: Model) -> tuple[FeedbackColumns, int]:
+    """Feedback that named no model as this model's, and how many of its labels and values are none to this model.
+
+    While its model is not known a label may be a class, a number, a text or a list, and a signal of either type.
+    """
+    channels = {channel.name for channel in model.channels}
+    labels = np.array([text in channels for text in columns.channel.values], dtype=np.bool_)[columns.channel.codes]
+    match model.task:
+        case "regression":
+            unusable = np.isnan(columns.value)
+        case "ranking":
+            unusable = np.zeros(len(columns.key), dtype=np.bool_)
+        case "text":
+            unusable = np.array([not is_text(content) for content in columns.content or ()], dtype=np.bool_)
+        case _:
+            unusable = columns.label.codes < 0
+    unusable = unusable & labels
+    value = columns.value.copy()
+    for slot in model.slots[len(model.channels) :]:
+        rows = np.array([text == slot.key for text in columns.channel.values], dtype=np.bool_)[columns.channel.codes]
+        if slot.carries == "boolean":
+            value[rows & np.isnan(value)] = 1.0
+            unusable |= rows & (value != 0) & (value != 1)
+        else:
+            unusable |= rows & np.isnan(value)
+    unusable &= ~columns.retract
+    columns = replace(columns, value=value)
+    lost = int(unusable.sum())
+    if lost:
+        columns = select(columns, model.name, np.flatnonzero(~unusable))
+    if model.task == "ranking" and columns.content is not None:
+        columns = replace(columns, content=[of_ranking(content) for content in columns.content])
+    return columns, lost
 
 
 def select(columns: FeedbackColumns, model: str | None, index: NDArray[np.int64]) -> FeedbackColumns:

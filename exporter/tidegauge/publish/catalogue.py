@@ -379,8 +379,8 @@ TIDEGAUGE_PROBABILITIES_DROPPED_TOTAL = _counter(
 )
 TIDEGAUGE_CONTENTS_DROPPED_TOTAL = _counter(
     "tidegauge_contents_dropped_total",
-    "Rankings, texts and their labels that were too long to be kept, or found no room on disk, until they met: they "
-    "are in no score.",
+    "Rankings, texts and their labels that were too long to be kept until they met, found no room on disk, or could "
+    "not be read back: they are in no score.",
     "model",
 )
 TIDEGAUGE_CARDINALITY_FOLDED_TOTAL = _counter(

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,10 @@ References = NDArray[np.uint64]
 _HEADER = struct.Struct("<II")  # length of the item, checksum seeded with its reference
 _OFFSET_BITS = 40
 _WINDOW = 4096
+_GAP = 1 << 14  # reading over so much costs less than another call
+_LONGEST = 1 << 20
+_hash = xxhash.xxh3_64_intdigest  # of an item, seeded with its reference
+_HASH_BITS = 0xFFFFFFFF
 _MAX_OPEN = 16
 
 
@@ -106,9 +111,12 @@ class Spool:
             return references
         starts = np.concatenate((np.zeros(1, np.int64), ends[: fitting - 1])) + file.size
         taken = np.uint64(number << _OFFSET_BITS) + starts.astype(np.uint64)
-        parts: list[bytes] = []
-        for reference, item in zip(taken.tolist(), items, strict=False):
-            parts += (_HEADER.pack(len(item), _checksum(item, reference)), item)
+        packed = _HEADER.pack
+        parts = [
+            part
+            for reference, item in zip(taken.tolist(), items, strict=False)
+            for part in (packed(len(item), _hash(item, reference) & _HASH_BITS), item)
+        ]
         try:
             self._write(number, b"".join(parts), file.size)
         except OSError:
@@ -122,27 +130,46 @@ class Spool:
     def read(self, references: References) -> list[bytes | None]:
         """The items; None for reference 0, for what has expired and for what is damaged."""
         items: list[bytes | None] = [None] * len(references)
-        window, number, start = b"", 0, 0
-        for position in np.argsort(references, kind="stable").tolist():
-            reference = int(references[position])
-            wanted, offset = reference >> _OFFSET_BITS, reference & ((1 << _OFFSET_BITS) - 1)
-            file = self._files.get(wanted)
-            if file is None or offset + _HEADER.size > file.size:
-                continue
-            if wanted != number or not start <= offset <= start + len(window) - _HEADER.size:
-                window, number, start = self._read(wanted, _WINDOW, offset), wanted, offset
-            if len(window) - (offset - start) < _HEADER.size:
-                continue
-            length, checksum = _HEADER.unpack_from(window, offset - start)
-            first = offset - start + _HEADER.size
-            if offset + _HEADER.size + length > file.size:
-                continue
-            item = window[first : first + length]
-            if len(item) < length:
-                item = self._read(wanted, length, offset + _HEADER.size)
-            if len(item) == length and _checksum(item, reference) == checksum:
-                items[position] = item
+        order = np.argsort(references, kind="stable")
+        ordered = references[order]
+        numbers = ordered >> np.uint64(_OFFSET_BITS)
+        offsets = (ordered & np.uint64((1 << _OFFSET_BITS) - 1)).astype(np.int64)
+        # Items of one file that lie near each other are read together.
+        apart = (numbers[1:] != numbers[:-1]) | (offsets[1:] - offsets[:-1] > _GAP)
+        starts = [0, *(np.flatnonzero(apart) + 1).tolist(), len(ordered)]
+        for start, end in pairwise(starts):
+            if start < end:
+                self._read_run(int(numbers[start]), offsets[start:end], ordered[start:end], order[start:end], items)
         return items
+
+    def _read_run(
+        self,
+        number: int,
+        offsets: NDArray[np.int64],
+        references: References,
+        places: NDArray[np.int64],
+        items: list[bytes | None],
+    ) -> None:
+        """Reads items of one file, in ascending order and close to each other, into their places."""
+        file = self._files.get(number)
+        if file is None:
+            return
+        window, begin, first, unpack = b"", 0, _HEADER.size, _HEADER.unpack_from
+        for offset, reference, place in zip(offsets.tolist(), references.tolist(), places.tolist(), strict=True):
+            at = offset - begin
+            if at + first > len(window):
+                last = int(offsets[-1])
+                window, begin, at = self._read(number, min(last - offset + _WINDOW, _LONGEST), offset), offset, 0
+                if len(window) < first:
+                    continue
+            length, checksum = unpack(window, at)
+            if offset + first + length > file.size:
+                continue
+            item = window[at + first : at + first + length]
+            if len(item) < length:
+                item = self._read(number, length, offset + first)
+            if len(item) == length and _hash(item, reference) & _HASH_BITS == checksum:
+                items[place] = item
 
     def roll(self, now_ms: int) -> None:
         """Says that nothing appended so far is younger than `now_ms`; begins a new file once `file_ms` are past.
@@ -266,10 +293,6 @@ class Spool:
         descriptor = self._readers.pop(number, None)
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _checksum(item: bytes, reference: int) -> int:
-    return xxhash.xxh3_64_intdigest(item, seed=reference) & 0xFFFFFFFF
 
 
 def _sync_file(path: Path) -> None:

@@ -28,8 +28,12 @@ def families(
     plain: FixedPoint,
     weighted: FixedPoint,
     slot: int | None,
+    schema: str = "",
 ) -> Iterable[Family]:
-    """Both families of `number` quantities, as integers of these formats; they read the labels of one slot, or none."""
+    """Both families of `number` quantities, as integers of these formats; they read the labels of one slot, or none.
+
+    `schema` names what the quantities are, where the same name may come to mean something else.
+    """
     channels = () if slot is None else (slot,)
 
     def contribution(rows: Rows) -> list[Contribution]:
@@ -60,8 +64,9 @@ def families(
             contributions += real(measured[some], position * weighted.limbs, term, weighted)
         return contributions
 
-    yield Family(name, plain_columns(number, plain), contribution, channels=channels)
-    yield Family(weighted_name, weighted_terms(number) * weighted.limbs, excess, channels=channels)
+    yield Family(name, plain_columns(number, plain), contribution, channels=channels, schema=schema)
+    columns = weighted_terms(number) * weighted.limbs
+    yield Family(weighted_name, columns, excess, channels=channels, schema=schema)
 
 
 def plain_columns(number: int, form: FixedPoint) -> int:

@@ -38,6 +38,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             plain,
             weighted,
             place,
+            schema=" ".join((signal.type, signal.origin, signal.field, *signal.labels)),
         )
 
 
