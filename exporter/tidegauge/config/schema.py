@@ -379,8 +379,8 @@ LINKS = Section(
             settings.Links,
             "runbook",
             UrlTemplate(("alert",)),
-            'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`. `{alert}`'
-            " is the code of a [problem](page.md#problems), or the verdict `missed` or `silent` of a version.",
+            'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`.'
+            " `{alert}` is the code of a [problem](page.md#problems), or a version's verdict, `missed` or `silent`.",
         ),
     ),
 )
