@@ -108,6 +108,8 @@ models:
     features:
       amount: numeric
       country: categorical
+    signals:
+      confidence: {{from: confidence}}  # it can tell of a change before labels do
     slices: [country]
     windows: [{", ".join(windows)}]
     block: {block}
