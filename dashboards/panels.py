@@ -1,0 +1,390 @@
+"""Builders of panels: small values that know how they become Grafana's JSON.
+
+A panel's place on the board is the board's business. Colours are Grafana's named ones, which suit both themes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+from typing import Any
+
+from dashboards.promql import STATES
+
+Json = dict[str, Any]
+
+DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
+GREEN, YELLOW, RED, BLUE, ORANGE, GRAY = "green", "yellow", "red", "blue", "orange", "text"
+
+Steps = Sequence[tuple[float | None, str]]
+"""Thresholds: from this value on (None: from the lowest), this colour."""
+Mapped = Mapping[str, tuple[str, str]]
+"""Value as text -> what is shown and its colour."""
+
+STATE_TEXTS: Mapped = {
+    "ok": ("ok", GREEN),
+    "immature": ("waiting for maturity", BLUE),
+    "no_feedback": ("no feedback", ORANGE),
+    "insufficient_samples": ("too few samples", YELLOW),
+    "unsupported": ("not supported", GRAY),
+}
+STATE_CODES: Mapped = {str(code): STATE_TEXTS[state] for code, state in enumerate(STATES)}
+VERDICTS: Mapped = {"0": ("missed", RED), "1": ("undecided", YELLOW), "2": ("met", GREEN)}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One PromQL query of a panel."""
+
+    expr: str
+    legend: str = ""
+    instant: bool = False
+    format: str = "time_series"
+
+    def json(self, ref: str) -> Json:
+        return {
+            "datasource": DATASOURCE,
+            "editorMode": "code",
+            "expr": self.expr,
+            "format": self.format,
+            "instant": self.instant,
+            "legendFormat": self.legend,
+            "range": not self.instant,
+            "refId": ref,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel without its place. `empty` is what it says instead of "No data": why there may be nothing to show."""
+
+    type: str
+    title: str
+    description: str
+    unit: str
+    queries: tuple[Query, ...]
+    empty: str
+    width: int
+    height: int
+    defaults: Json
+    options: Json
+    overrides: tuple[Json, ...] = ()
+    transformations: tuple[Json, ...] = ()
+    repeat: str = ""
+
+    def json(self, number: int, x: int, y: int) -> Json:
+        panel: Json = {
+            "id": number,
+            "type": self.type,
+            "title": self.title,
+            "description": self.description,
+            "datasource": DATASOURCE,
+            "gridPos": {"h": self.height, "w": self.width, "x": x, "y": y},
+            "targets": [query.json(ref) for ref, query in zip(ascii_uppercase, self.queries, strict=False)],
+            "fieldConfig": {
+                "defaults": {"unit": self.unit, "noValue": self.empty, **self.defaults},
+                "overrides": list(self.overrides),
+            },
+            "options": self.options,
+        }
+        if self.transformations:
+            panel["transformations"] = list(self.transformations)
+        if self.repeat:
+            panel |= {"repeat": self.repeat, "repeatDirection": "h", "maxPerRow": 2}
+        return panel
+
+
+def thresholds(steps: Steps) -> Json:
+    return {"mode": "absolute", "steps": [{"color": color, "value": value} for value, color in steps]}
+
+
+def mappings(texts: Mapped) -> list[Json]:
+    options = {
+        value: {"text": text, "color": color, "index": index}
+        for index, (value, (text, color)) in enumerate(texts.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+def by_name(name: str, **properties: Any) -> Json:
+    """An override of the fields of that name; underscores in property names stand for dots."""
+    return _override("byName", name, properties)
+
+
+def by_pattern(pattern: str, **properties: Any) -> Json:
+    """An override of the fields whose name matches the regular expression."""
+    return _override("byRegexp", f"/{pattern}/", properties)
+
+
+def _override(matcher: str, options: str, properties: Mapping[str, Any]) -> Json:
+    listed = [{"id": name.replace("_", "."), "value": value} for name, value in properties.items()]
+    return {"matcher": {"id": matcher, "options": options}, "properties": listed}
+
+
+def colour(name: str) -> Json:
+    return {"mode": "fixed", "fixedColor": name}
+
+
+DASHED: Json = {"dash": [8, 6], "fill": "dash"}
+TOOLTIP: Json = {"mode": "multi", "sort": "desc"}
+
+
+def timeseries(
+    title: str,
+    description: str,
+    *queries: Query,
+    unit: str,
+    empty: str,
+    width: int = 8,
+    height: int = 8,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    decimals: int | None = None,
+    stacked: bool = False,
+    overrides: Sequence[Json] = (),
+    links: Sequence[Json] = (),
+    repeat: str = "",
+) -> Panel:
+    """Lines over time. A series keeps its colour on every panel that calls it by the same name."""
+    custom: Json = {
+        "drawStyle": "line",
+        "fillOpacity": 25 if stacked else 0,
+        "insertNulls": False,
+        "lineInterpolation": "linear",
+        "lineWidth": 1 if stacked else 2,
+        "showPoints": "auto",
+        "pointSize": 4,
+        "spanNulls": False,
+        "stacking": {"group": "A", "mode": "normal" if stacked else "none"},
+    }
+    defaults: Json = {"color": {"mode": "palette-classic-by-name"}, "custom": custom}
+    defaults |= {
+        key: value for key, value in (("min", minimum), ("max", maximum), ("decimals", decimals)) if value is not None
+    }
+    if links:
+        defaults["links"] = list(links)
+    options = {
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "tooltip": TOOLTIP,
+    }
+    return Panel(
+        "timeseries", title, description, unit, queries, empty, width, height, defaults, options, tuple(overrides),
+        repeat=repeat,
+    )  # fmt: skip
+
+
+def stat(
+    title: str,
+    description: str,
+    expr: str,
+    *,
+    unit: str,
+    empty: str,
+    steps: Steps = ((None, GRAY),),
+    texts: Mapped | None = None,
+    decimals: int | None = None,
+    width: int = 4,
+) -> Panel:
+    """One number, as it is now."""
+    defaults: Json = {"color": {"mode": "thresholds"}, "thresholds": thresholds(steps)}
+    if texts:
+        defaults["mappings"] = mappings(texts)
+    if decimals is not None:
+        defaults["decimals"] = decimals
+    options: Json = {
+        "colorMode": "value",
+        "graphMode": "none",
+        "justifyMode": "auto",
+        "orientation": "auto",
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "textMode": "value",
+        "wideLayout": True,
+    }
+    return Panel("stat", title, description, unit, (Query(expr, instant=True),), empty, width, 4, defaults, options)
+
+
+def state_timeline(
+    title: str, description: str, *queries: Query, texts: Mapped, empty: str, width: int = 12, height: int = 6
+) -> Panel:
+    """Which state each thing was in, over time."""
+    defaults: Json = {
+        "color": {"mode": "thresholds"},
+        "custom": {"fillOpacity": 70, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
+        "mappings": mappings(texts),
+        "thresholds": thresholds(((None, GRAY),)),
+    }
+    options: Json = {
+        "alignValue": "left",
+        "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+        "mergeValues": True,
+        "rowHeight": 0.8,
+        "showValue": "never",
+        "tooltip": {"mode": "single", "sort": "none"},
+    }
+    return Panel("state-timeline", title, description, "none", queries, empty, width, height, defaults, options)
+
+
+def heatmap(title: str, description: str, query: Query, *, unit: str, empty: str, width: int = 12) -> Panel:
+    """A histogram over time: the darker, the more."""
+    options: Json = {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {"mode": "scheme", "scheme": "Blues", "steps": 32, "exponent": 0.5, "fill": "dark-orange", "reverse": False},
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": False},
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit},
+    }  # fmt: skip
+    return Panel("heatmap", title, description, unit, (query,), empty, width, 8, {"custom": {"scaleDistribution": {"type": "linear"}}}, options)  # fmt: skip
+
+
+def bars(
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+    *,
+    x: str,
+    unit: str,
+    empty: str,
+    width: int = 12,
+    maximum: float | None = None,
+    links: Sequence[Json] = (),
+) -> Panel:
+    """Bars side by side for each value of the label `x`, as it is now."""
+    defaults: Json = {
+        "color": {"mode": "palette-classic-by-name"},
+        "custom": {"fillOpacity": 70, "lineWidth": 1},
+        "min": 0,
+    }
+    if maximum is not None:
+        defaults["max"] = maximum
+    if links:
+        defaults["links"] = list(links)
+    options: Json = {
+        "barRadius": 0,
+        "barWidth": 0.9,
+        "groupWidth": 0.75,
+        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
+        "orientation": "auto",
+        "showValue": "never",
+        "stacking": "none",
+        "tooltip": TOOLTIP,
+        "xField": x,
+        "xTickLabelRotation": 0,
+        "xTickLabelSpacing": 100,
+    }
+    queries, transformations = _columns(columns)
+    order: Json = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": x}]}}
+    return Panel(
+        "barchart", title, description, unit, queries, empty, width, 8, defaults, options,
+        transformations=(*transformations, order),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: a label of its queries, or (with `expr`) a value, or (with both) a label of its own query."""
+
+    title: str
+    label: str = ""
+    expr: str = ""
+    unit: str = "none"
+    decimals: int | None = None
+    texts: Mapped | None = None
+    steps: Steps = ()
+    links: tuple[Json, ...] = ()
+    gauge: bool = False
+    width: int | None = None
+
+    def override(self) -> Json | None:
+        properties: Json = {}
+        if self.expr and not self.label:
+            properties["unit"] = self.unit
+        if self.decimals is not None:
+            properties["decimals"] = self.decimals
+        if self.texts:
+            properties["mappings"] = mappings(self.texts)
+        if self.steps:
+            properties["thresholds"] = thresholds(self.steps)
+            properties["color"] = {"mode": "thresholds"}
+        if self.gauge:
+            properties |= {"custom_cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}
+            properties |= {"min": 0, "max": 1}
+        elif self.texts or self.steps:
+            properties["custom_cellOptions"] = {"type": "color-background", "mode": "basic"}
+        if self.links:
+            properties["links"] = list(self.links)
+        if self.width is not None:
+            properties["custom_width"] = self.width
+        return by_name(self.title, **properties) if properties else None
+
+
+def table(
+    title: str,
+    description: str,
+    columns: Sequence[Column],
+    *,
+    unit: str,
+    empty: str,
+    width: int = 24,
+    height: int = 8,
+    sort: str = "",
+    descending: bool = False,
+) -> Panel:
+    """A row for each combination of the label columns, as it is now; every query has just these labels."""
+    queries, transformations = _columns(columns)
+    options: Json = {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True}
+    if sort:
+        options["sortBy"] = [{"displayName": sort, "desc": descending}]
+    overrides = tuple(override for column in columns if (override := column.override()) is not None)
+    return Panel(
+        "table", title, description, unit, queries, empty, width, height, _table_defaults(), options, overrides,
+        transformations,
+    )  # fmt: skip
+
+
+def matrix(
+    title: str, description: str, expr: str, *, rows: str, columns: str, unit: str, empty: str, width: int = 12
+) -> Panel:
+    """A table of one value by two labels, its cells coloured by the value (0 to 1)."""
+    transformations: tuple[Json, ...] = (
+        {"id": "groupingToMatrix", "options": {"columnField": columns, "rowField": rows, "valueField": "Value"}},
+    )
+    defaults = _table_defaults() | {"color": {"mode": "continuous-blues"}, "min": 0, "max": 1, "decimals": 1}
+    defaults["custom"] = defaults["custom"] | {"cellOptions": {"type": "color-background", "mode": "basic"}}
+    corner = by_name(f"{rows}\\{columns}", custom_cellOptions={"type": "auto"})
+    options: Json = {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True}
+    query = Query(expr, instant=True, format="table")
+    return Panel(
+        "table", title, description, unit, (query,), empty, width, 8, defaults, options, (corner,), transformations
+    )
+
+
+def _table_defaults() -> Json:
+    return {
+        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
+        "thresholds": thresholds(((None, GRAY),)),
+    }
+
+
+def _columns(columns: Sequence[Column]) -> tuple[tuple[Query, ...], tuple[Json, ...]]:
+    """The queries of the value columns, and what makes one table of their answers with the columns in this order."""
+    asked = [column for column in columns if column.expr]
+    queries = tuple(Query(column.expr, instant=True, format="table") for column in asked)
+    values = {column.title: f"Value #{ref}" for ref, column in zip(ascii_uppercase, asked, strict=False)}
+    if len(asked) == 1:
+        values = {asked[0].title: "Value"}
+    fields = {column.title: column.label or values[column.title] for column in columns}
+    dropped = ["Time", *(values[column.title] for column in asked if column.label)]
+    organize: Json = {
+        "id": "organize",
+        "options": {
+            "excludeByName": dict.fromkeys(dropped, True),
+            "indexByName": {field: index for index, field in enumerate(fields.values())},
+            "renameByName": {field: title for title, field in fields.items()},
+        },
+    }
+    return queries, ({"id": "merge", "options": {}}, organize)
