@@ -17,7 +17,7 @@ TESTS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-crash lint format bench flights clean
+.PHONY: help demo test test-crash lint format dashboards pictures bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -27,6 +27,8 @@ help:
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
+	@echo 'make dashboards  write dashboards/*.json from the builders'
+	@echo 'make pictures    draw the boards of the docs from demo data'
 	@echo 'make bench       the benchmarks behind the figures in docs/'
 	@echo 'make clean       remove what these targets made'
 
@@ -47,6 +49,12 @@ lint: $(DEVELOPMENT)
 format: $(DEVELOPMENT)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+dashboards: $(RUNTIME)
+	$(BIN)/python -m dashboards
+
+pictures: $(DEVELOPMENT) $(PROMETHEUS)
+	$(BIN)/python -m tests.dashboards.pictures
 
 bench: $(DEVELOPMENT) $(MTAIL)
 	@status=0; for name in $(BENCHMARKS); do \

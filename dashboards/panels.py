@@ -227,18 +227,19 @@ def state_timeline(
 
 def heatmap(title: str, description: str, query: Query, *, unit: str, empty: str, width: int = 12) -> Panel:
     """A histogram over time: the darker, the more."""
+    scheme: Json = {"mode": "scheme", "scheme": "Blues", "steps": 32, "exponent": 0.5, "fill": "blue", "reverse": False}
     options: Json = {
         "calculate": False,
         "cellGap": 1,
-        "color": {"mode": "scheme", "scheme": "Blues", "steps": 32, "exponent": 0.5, "fill": "dark-orange", "reverse": False},
-        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "color": scheme,
         "filterValues": {"le": 1e-9},
         "legend": {"show": True},
         "rowsFrame": {"layout": "auto"},
         "tooltip": {"mode": "single", "showColorScale": False, "yHistogram": False},
         "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit},
-    }  # fmt: skip
-    return Panel("heatmap", title, description, unit, (query,), empty, width, 8, {"custom": {"scaleDistribution": {"type": "linear"}}}, options)  # fmt: skip
+    }
+    defaults: Json = {"custom": {"scaleDistribution": {"type": "linear"}}}
+    return Panel("heatmap", title, description, unit, (query,), empty, width, 8, defaults, options)
 
 
 def bars(
@@ -286,7 +287,7 @@ def bars(
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: a label of its queries, or (with `expr`) a value, or (with both) a label of its own query."""
+    """A column of a table: a label of all queries, (with `expr`) a value, or (with both) a label of its own query."""
 
     title: str
     label: str = ""

@@ -104,7 +104,7 @@ MODELS = table(
         Column(
             "State",
             "state",
-            f"max by ({', '.join((*KEY, 'state'))}) ({SCOPE.select('model_quality_state', *LABELS)} == 1) and {ON} {SHOWN}",
+            f"{highest((*KEY, 'state'), SCOPE.select('model_quality_state', *LABELS) + ' == 1')} and {ON} {SHOWN}",
             texts=STATE_TEXTS,
             width=150,
         ),

@@ -168,7 +168,7 @@ READING = (
         empty=NO_EXPORTER,
     ),
     timeseries(
-        "Waiting to be read",
+        "Waiting to be read, by source",
         "Bytes of each source's logs that are not read yet.",
         Query(total(("source",), SCOPE.select("tidegauge_lag_bytes")), "{{source}}"),
         unit="bytes",
@@ -247,7 +247,7 @@ JOINING = (
 
 SAVING = (
     timeseries(
-        "Age of the last save",
+        "Age of the last save, by exporter",
         "Seconds since each exporter last saved its state.",
         Query(_age("tidegauge_snapshot_timestamp_seconds", INSTANCE), "{{instance}}"),
         unit="s",

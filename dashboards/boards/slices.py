@@ -88,12 +88,8 @@ WORST = table(
         Column("Surely", expr=SURELY_WORSE, texts={"0": ("no", GREEN), "1": ("worse", RED)}, width=90),
         Column("Samples", expr=highest(BY_SLICE, _select("samples")), unit="short"),
         Column(
-            "State",
-            "state",
-            f"max by (version, slice_value, state) ({_select('state')} == 1)",
-            texts=STATE_TEXTS,
-            width=150,
-        ),  # fmt: skip
+            "State", "state", highest((*BY_SLICE, "state"), _select("state") + " == 1"), texts=STATE_TEXTS, width=150
+        ),
     ],
     unit="none",
     empty=NO_SLICES,
@@ -181,8 +177,8 @@ BOARD = Board(
                 ),
                 timeseries(
                     "Gap between the best and the worst slice",
-                    "Of the slices with enough samples. A gap that widens while the whole score holds is a group that is "
-                    "being left behind.",
+                    "Of the slices with enough samples. A gap that widens while the whole score holds is a group that "
+                    "is being left behind.",
                     Query(GAP, "{{version}}"),
                     unit="none",
                     decimals=3,

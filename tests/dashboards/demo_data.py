@@ -1,7 +1,7 @@
-"""Four hours of five models, read by the real exporter and put into the real Prometheus, as if scraped all along.
+"""Hours of five models, read by the real exporter and put into the real Prometheus, as if scraped all along.
 
-The logs are written two minutes at a time; after each, the exporter's page is kept as a scrape of that time. promtool
-turns the scrapes into blocks, so that four hours take a minute. What the exporter says of its own wall clock is moved to
+The logs are written four minutes at a time; after each, the exporter's page is kept as a scrape of that time. promtool
+turns the scrapes into blocks, so that hours take a minute. What the exporter says of its own wall clock is moved to
 the time of the scrape; `up` and its like, which Prometheus adds itself, are written as it would.
 """
 
@@ -12,30 +12,33 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from tests.dashboards import demo_traffic
 from tests.processes import Exporter, PrometheusServer, tool, wait_until
 
-SCRAPE_INTERVAL = 120
-SCRAPES = 120
+SCRAPE_INTERVAL = 240
+"""Seconds; Prometheus forgets a sample after 300."""
+SCRAPES = 30
 JOB, INSTANCE = "tidegauge", "tidegauge:8433"
 _WALL = ("tidegauge_last_refresh_timestamp_seconds", "tidegauge_snapshot_timestamp_seconds")
+_READ = re.compile(r"^tidegauge_read_bytes_total\{.*\} (\S+)$", re.MULTILINE)
 _SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 
-RULES = f"""\
+RULES = """\
 groups:
   - name: demo
     interval: 1s
     rules:
       - alert: ModelObjectiveMissed
         expr: >-
-          model_quality_score_upper{{window="1h"}}
-          < on (model, version, channel, metric) group_left () model_quality_objective{{direction="at_least"}}
-        labels: {{severity: critical}}
+          model_quality_score{window="1h", metric="accuracy", version="v2"}
+          < on (model, version, channel, metric) group_left () model_quality_objective{direction="at_least"}
+        labels: {severity: critical}
       - alert: TidegaugeWatchdog
         expr: vector(1)
-        labels: {{severity: none}}
+        labels: {severity: none}
 """
 
 
@@ -71,11 +74,17 @@ def _tell(directory: Path, story: Path, scrapes: int) -> None:
         exporter.wait_ready()
         for at in range(start + SCRAPE_INTERVAL, end + 1, SCRAPE_INTERVAL):
             traffic.write(directory, at)
-            exporter.settle()
+            wait_until(partial(_has_read, exporter, directory), seconds=60, what="a refresh with all that was written")
             began = time.time()
             page = exporter.page()
             kept.writelines(_scraped(page, at, time.time() - began, at - began))
         kept.write("# EOF\n")
+
+
+def _has_read(exporter: Exporter, directory: Path) -> bool:
+    """Whether what is published rests on every byte of the logs."""
+    read = sum(float(number) for number in _READ.findall(exporter.page()))
+    return read == sum(log.stat().st_size for log in directory.glob("*.jsonl"))
 
 
 def _scraped(page: str, at: int, seconds: float, shift: float) -> Iterator[str]:

@@ -16,7 +16,7 @@ import numpy as np
 CONFIGURATION = """\
 state: state
 clock: log
-refresh_interval: 100ms
+refresh_interval: 200ms
 poll_interval: 25ms
 sources:
   - predictions: predictions.jsonl
@@ -28,7 +28,7 @@ models:
     task: binary
     feedback: &feedback {outcome: {maturity: 10m}}
     slices: [country]
-    windows: [1h, 24h]
+    windows: [1h]
     signals:
       confidence: {from: confidence}
       appealed: {type: boolean, maturity: 10m, no_feedback: false}
@@ -37,7 +37,7 @@ models:
     owner: support
     task: multiclass
     feedback: *feedback
-    windows: [1h, 24h]
+    windows: [1h]
     signals: {entropy: {from: entropy}}
     objectives: {accuracy: 0.75}
   - name: delivery-time
@@ -45,25 +45,39 @@ models:
     task: regression
     feedback: *feedback
     slices: [city]
-    windows: [1h, 24h]
+    windows: [1h]
     objectives: {mae: 6}
   - name: search
     owner: shop
     task: ranking
     feedback: {outcome: {maturity: 10m}}
-    windows: [1h, 24h]
+    windows: [1h]
     objectives: {ndcg: 0.6}
   - name: dictation
     owner: clinic
     task: text
     feedback: {outcome: {maturity: 10m}, reports: {kind: mistakes, maturity: 10m}}
-    windows: [1h, 24h]
+    windows: [1h]
 """
 
 COUNTRIES, COUNTRY_SHARES = ("US", "DE", "BR", "JP", "NZ"), (0.4, 0.25, 0.2, 0.1, 0.05)
 CITIES = ("Bremen", "Lisbon", "Oslo")
 TOPICS = ("billing", "delivery", "refund", "technical")
-WORDS = "patient reports mild pain in the left knee after running no swelling seen today rest advised".split()
+WORDS = (
+    "patient",
+    "reports",
+    "mild",
+    "pain",
+    "in",
+    "the",
+    "left",
+    "knee",
+    "after",
+    "running",
+    "no",
+    "swelling",
+    "seen",
+)
 RATES = {"fraud": 2.0, "triage": 0.6, "delivery-time": 0.6, "search": 0.4, "dictation": 0.15}
 """Predictions a second."""
 DELAY = 120
