@@ -61,20 +61,27 @@ def aggregate(how: str, by: Sequence[str], expression: str) -> str:
 
 def ratio(numerator: str, denominator: str) -> str:
     """A quotient that is absent, not NaN, where there is nothing to divide by."""
-    return f"{numerator} / ({denominator} > 0)"
+    return f"({numerator} / ({denominator} > 0))"
 
 
 def pooled(scope: Scope, family: str, by: Sequence[str], *labels: str, where: str = "") -> str:
     """A score over all exporters: their sums divided; of scores that are no quotient of sums, the highest.
 
-    `family` is without its ending: model_quality, model_class_quality, model_slice_quality or model_proxy.
+    `family` is without its ending: model_quality, model_slice_quality, model_proxy or model_slice_proxy. What is
+    summed for rmse is its square.
     """
 
-    def part(ending: str) -> str:
-        return scope.select(f"{family}_{ending}", *labels, where=where)
+    def part(ending: str, *more: str) -> str:
+        return scope.select(f"{family}_{ending}", *labels, where=", ".join(filter(None, (where, *more))))
 
-    quotient = ratio(total(by, part("numerator")), total(by, part("denominator")))
-    return f"({quotient} or {highest(by, part('score'))})"
+    def quotient(*more: str) -> str:
+        return ratio(total(by, part("numerator", *more)), total(by, part("denominator", *more)))
+
+    divided = quotient()
+    if "proxy" not in family:
+        root, others = (f'metric{sign}"rmse"' for sign in ("=", "!="))
+        divided = f"{quotient(others)} or sqrt{quotient(root)}"
+    return f"({divided} or {highest(by, part('score'))})"
 
 
 def state_code(scope: Scope, family: str, by: Sequence[str], *labels: str, where: str = "") -> str:

@@ -90,6 +90,8 @@ class View:
         }
         if name in special:
             return special[name]
+        if name not in self.values:
+            return found[0]
         variable = definition(self.board, name)
         values = self.values[name]
         if found["format"] == "queryparam":

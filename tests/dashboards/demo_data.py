@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,28 +27,32 @@ _WALL = ("tidegauge_last_refresh_timestamp_seconds", "tidegauge_snapshot_timesta
 _READ = re.compile(r"^tidegauge_read_bytes_total\{.*\} (\S+)$", re.MULTILINE)
 _SAMPLE = re.compile(r"(?P<name>[a-z_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 
-RULES = """\
-groups:
-  - name: demo
-    interval: 1s
-    rules:
-      - alert: ModelObjectiveMissed
-        expr: >-
-          model_quality_score{window="1h", metric="accuracy", version="v2"}
-          < on (model, version, channel, metric) group_left () model_quality_objective{direction="at_least"}
-        labels: {severity: critical}
-      - alert: TidegaugeWatchdog
-        expr: vector(1)
-        labels: {severity: none}
-"""
+ALERT = (
+    'alertname="ModelObjectiveMissed",alertstate="firing",severity="critical",owner="payments",'
+    'model="fraud",version="v2",channel="outcome",metric="accuracy",window="1h"'
+)
+_ALERTING = re.compile(
+    r'model_quality_score_upper\{model="fraud",version="v2",channel="outcome",metric="accuracy",window="1h"\} (\S+)'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A running Prometheus and the time, in seconds since the epoch, of the last scrape that it holds."""
+
+    server: PrometheusServer
+    start: float
+    end: float
 
 
 @contextmanager
-def filled_prometheus(directory: Path, *, scrapes: int = SCRAPES) -> Iterator[PrometheusServer]:
-    """A running Prometheus that holds the story up to now, with an alert firing."""
+def filled_prometheus(directory: Path, *, scrapes: int = SCRAPES) -> Iterator[Filled]:
+    """A running Prometheus that holds the story, so many scrapes long, up to now."""
     directory.mkdir(parents=True, exist_ok=True)
     story = directory / "story.om"
-    _tell(directory, story, scrapes)
+    end = int(time.time()) // SCRAPE_INTERVAL * SCRAPE_INTERVAL
+    start = end - scrapes * SCRAPE_INTERVAL
+    _tell(directory, story, start, end)
     server = PrometheusServer("nobody", directory / "prometheus")
     data = directory / "prometheus" / "data"
     subprocess.run(
@@ -56,17 +61,13 @@ def filled_prometheus(directory: Path, *, scrapes: int = SCRAPES) -> Iterator[Pr
         capture_output=True,
         timeout=120,
     )
-    (directory / "rules.yml").write_text(RULES)
     # Nothing is scraped: a target that is down would be a second exporter on the boards.
-    (directory / "prometheus" / "prometheus.yml").write_text(f"rule_files: [{directory / 'rules.yml'}]\n")
+    (directory / "prometheus" / "prometheus.yml").write_text("global: {}\n")
     with server:
-        wait_until(lambda: server.query('ALERTS{alertstate="firing", severity="critical"}'), what="an alert")
-        yield server
+        yield Filled(server, start, end)
 
 
-def _tell(directory: Path, story: Path, scrapes: int) -> None:
-    end = int(time.time()) // SCRAPE_INTERVAL * SCRAPE_INTERVAL
-    start = end - scrapes * SCRAPE_INTERVAL
+def _tell(directory: Path, story: Path, start: int, end: int) -> None:
     (directory / "tidegauge.yml").write_text(demo_traffic.CONFIGURATION)
     traffic = demo_traffic.Traffic(start, end - start)
     traffic.write(directory, start + SCRAPE_INTERVAL)
@@ -77,8 +78,16 @@ def _tell(directory: Path, story: Path, scrapes: int) -> None:
             wait_until(partial(_has_read, exporter, directory), seconds=60, what="a refresh with all that was written")
             began = time.time()
             page = exporter.page()
-            kept.writelines(_scraped(page, at, time.time() - began, at - began))
+            kept.writelines(_scraped(page, at, began))
+            kept.writelines(_alert(page, at))
         kept.write("# EOF\n")
+
+
+def _alert(page: str, at: int) -> Iterator[str]:
+    """What Prometheus writes while a rule fires: that the objective is missed by the whole interval."""
+    upper = _ALERTING.search(page)
+    if upper and float(upper[1]) < demo_traffic.ACCURACY_OBJECTIVE:
+        yield f"ALERTS{{{ALERT}}} 1 {at}\n"
 
 
 def _has_read(exporter: Exporter, directory: Path) -> bool:
@@ -87,8 +96,9 @@ def _has_read(exporter: Exporter, directory: Path) -> bool:
     return read == sum(log.stat().st_size for log in directory.glob("*.jsonl"))
 
 
-def _scraped(page: str, at: int, seconds: float, shift: float) -> Iterator[str]:
-    """Lines of OpenMetrics with the target's labels and the time, of a page that came at `at`."""
+def _scraped(page: str, at: int, began: float) -> Iterator[str]:
+    """Lines of OpenMetrics with the target's labels, of a page asked for at `began` that stands for the time `at`."""
+    now = time.time()
     target = f'job="{JOB}",instance="{INSTANCE}"'
     count = 0
     for line in page.splitlines():
@@ -98,9 +108,9 @@ def _scraped(page: str, at: int, seconds: float, shift: float) -> Iterator[str]:
         assert found, line
         value = found["value"]
         if found["name"] in _WALL:
-            value = repr(float(value) + shift)
+            value = repr(float(value) - now + at)
         labels = f"{target},{found['labels']}" if found["labels"] else target
         yield f"{found['name']}{{{labels}}} {value} {at}\n"
         count += 1
-    for name, number in (("up", 1), ("scrape_duration_seconds", seconds), ("scrape_samples_scraped", count)):
+    for name, number in (("up", 1), ("scrape_duration_seconds", now - began), ("scrape_samples_scraped", count)):
         yield f"{name}{{{target}}} {number} {at}\n"
