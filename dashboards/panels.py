@@ -30,6 +30,7 @@ STATE_TEXTS: Mapped = {
     "unsupported": ("not supported", GRAY),
 }
 STATE_CODES: Mapped = {str(code): STATE_TEXTS[state] for code, state in enumerate(STATES)}
+SEVERITIES: Mapped = {"critical": ("critical", RED), "warning": ("warning", YELLOW), "info": ("info", BLUE)}
 VERDICTS: Mapped = {"0": ("missed", RED), "1": ("undecided", YELLOW), "2": ("met", GREEN)}
 
 
@@ -201,7 +202,7 @@ def stat(
         "textMode": "value",
         "wideLayout": True,
     }
-    return Panel("stat", title, description, unit, (Query(expr, instant=True),), empty, width, 4, defaults, options)
+    return Panel("stat", title, description, unit, (Query(expr, instant=True),), empty, width, 3, defaults, options)
 
 
 def state_timeline(
@@ -240,152 +241,3 @@ def heatmap(title: str, description: str, query: Query, *, unit: str, empty: str
     }
     defaults: Json = {"custom": {"scaleDistribution": {"type": "linear"}}}
     return Panel("heatmap", title, description, unit, (query,), empty, width, 8, defaults, options)
-
-
-def bars(
-    title: str,
-    description: str,
-    columns: Sequence[Column],
-    *,
-    x: str,
-    unit: str,
-    empty: str,
-    width: int = 12,
-    maximum: float | None = None,
-    links: Sequence[Json] = (),
-) -> Panel:
-    """Bars side by side for each value of the label `x`, as it is now."""
-    defaults: Json = {
-        "color": {"mode": "palette-classic-by-name"},
-        "custom": {"fillOpacity": 70, "lineWidth": 1},
-        "min": 0,
-    }
-    if maximum is not None:
-        defaults["max"] = maximum
-    if links:
-        defaults["links"] = list(links)
-    options: Json = {
-        "barRadius": 0,
-        "barWidth": 0.9,
-        "groupWidth": 0.75,
-        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": True},
-        "orientation": "auto",
-        "showValue": "never",
-        "stacking": "none",
-        "tooltip": TOOLTIP,
-        "xField": x,
-        "xTickLabelRotation": 0,
-        "xTickLabelSpacing": 100,
-    }
-    queries, transformations = _columns(columns)
-    order: Json = {"id": "sortBy", "options": {"fields": {}, "sort": [{"field": x}]}}
-    return Panel(
-        "barchart", title, description, unit, queries, empty, width, 8, defaults, options,
-        transformations=(*transformations, order),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a table: a label of all queries, (with `expr`) a value, or (with both) a label of its own query."""
-
-    title: str
-    label: str = ""
-    expr: str = ""
-    unit: str = "none"
-    decimals: int | None = None
-    texts: Mapped | None = None
-    steps: Steps = ()
-    links: tuple[Json, ...] = ()
-    gauge: bool = False
-    width: int | None = None
-
-    def override(self) -> Json | None:
-        properties: Json = {}
-        if self.expr and not self.label:
-            properties["unit"] = self.unit
-        if self.decimals is not None:
-            properties["decimals"] = self.decimals
-        if self.texts:
-            properties["mappings"] = mappings(self.texts)
-        if self.steps:
-            properties["thresholds"] = thresholds(self.steps)
-            properties["color"] = {"mode": "thresholds"}
-        if self.gauge:
-            properties |= {"custom_cellOptions": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}
-            properties |= {"min": 0, "max": 1}
-        elif self.texts or self.steps:
-            properties["custom_cellOptions"] = {"type": "color-background", "mode": "basic"}
-        if self.links:
-            properties["links"] = list(self.links)
-        if self.width is not None:
-            properties["custom_width"] = self.width
-        return by_name(self.title, **properties) if properties else None
-
-
-def table(
-    title: str,
-    description: str,
-    columns: Sequence[Column],
-    *,
-    unit: str,
-    empty: str,
-    width: int = 24,
-    height: int = 8,
-    sort: str = "",
-    descending: bool = False,
-) -> Panel:
-    """A row for each combination of the label columns, as it is now; every query has just these labels."""
-    queries, transformations = _columns(columns)
-    options: Json = {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True}
-    if sort:
-        options["sortBy"] = [{"displayName": sort, "desc": descending}]
-    overrides = tuple(override for column in columns if (override := column.override()) is not None)
-    return Panel(
-        "table", title, description, unit, queries, empty, width, height, _table_defaults(), options, overrides,
-        transformations,
-    )  # fmt: skip
-
-
-def matrix(
-    title: str, description: str, expr: str, *, rows: str, columns: str, unit: str, empty: str, width: int = 12
-) -> Panel:
-    """A table of one value by two labels, its cells coloured by the value (0 to 1)."""
-    transformations: tuple[Json, ...] = (
-        {"id": "groupingToMatrix", "options": {"columnField": columns, "rowField": rows, "valueField": "Value"}},
-    )
-    defaults = _table_defaults() | {"color": {"mode": "continuous-blues"}, "min": 0, "max": 1, "decimals": 1}
-    defaults["custom"] = defaults["custom"] | {"cellOptions": {"type": "color-background", "mode": "basic"}}
-    corner = by_name(f"{rows}\\{columns}", custom_cellOptions={"type": "auto"})
-    options: Json = {"cellHeight": "sm", "footer": {"show": False}, "showHeader": True}
-    query = Query(expr, instant=True, format="table")
-    return Panel(
-        "table", title, description, unit, (query,), empty, width, 8, defaults, options, (corner,), transformations
-    )
-
-
-def _table_defaults() -> Json:
-    return {
-        "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
-        "thresholds": thresholds(((None, GRAY),)),
-    }
-
-
-def _columns(columns: Sequence[Column]) -> tuple[tuple[Query, ...], tuple[Json, ...]]:
-    """The queries of the value columns, and what makes one table of their answers with the columns in this order."""
-    asked = [column for column in columns if column.expr]
-    queries = tuple(Query(column.expr, instant=True, format="table") for column in asked)
-    values = {column.title: f"Value #{ref}" for ref, column in zip(ascii_uppercase, asked, strict=False)}
-    if len(asked) == 1:
-        values = {asked[0].title: "Value"}
-    fields = {column.title: column.label or values[column.title] for column in columns}
-    dropped = ["Time", *(values[column.title] for column in asked if column.label)]
-    organize: Json = {
-        "id": "organize",
-        "options": {
-            "excludeByName": dict.fromkeys(dropped, True),
-            "indexByName": {field: index for index, field in enumerate(fields.values())},
-            "renameByName": {field: title for title, field in fields.items()},
-        },
-    }
-    return queries, ({"id": "merge", "options": {}}, organize)

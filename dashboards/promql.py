@@ -17,6 +17,7 @@ HEADLINES = "accuracy|mae|ndcg|word_error_rate|reported_error_rate"
 """The metric that speaks for a model without objectives, one a task or kind of channel."""
 STATES = ("ok", "immature", "no_feedback", "insufficient_samples", "unsupported")
 """States of a score, by their code in panels."""
+OK = 'state="ok"'
 
 
 @dataclass(frozen=True, slots=True)

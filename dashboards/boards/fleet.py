@@ -20,18 +20,18 @@ from dashboards.panels import (
     GRAY,
     GREEN,
     RED,
+    SEVERITIES,
     STATE_CODES,
     STATE_TEXTS,
     VERDICTS,
     YELLOW,
-    Column,
     Query,
     stat,
     state_timeline,
-    table,
     timeseries,
 )
-from dashboards.promql import HEADLINES, highest, lowest, pooled, state_code, total
+from dashboards.promql import HEADLINES, OK, highest, lowest, pooled, state_code, total
+from dashboards.tables import Column, table
 
 VARIABLES = variables(several=("model", "version", "channel", "metric"))
 SCOPE = scope_of(VARIABLES)
@@ -63,7 +63,8 @@ VERDICT = (
     f"({_lower} >= bool {ON} {_at_least}) + {ON} ({_upper} >= bool {ON} {_at_least})"
     f" or ({_upper} <= bool {ON} {_at_most}) + {ON} ({_lower} <= bool {ON} {_at_most})"
 )
-HEADROOM = f"{_score} / {ON} ({_at_least} != 0) - 1 or 1 - {_score} / {ON} ({_at_most} != 0)"
+_known = f"({_score} and {ON} {highest(KEY, SCOPE.select('model_quality_state', *LABELS, where=OK))} == 1)"
+HEADROOM = f"{_known} / {ON} ({_at_least} != 0) - 1 or 1 - {_known} / {ON} ({_at_most} != 0)"
 
 _alerts = 'ALERTS{alertstate="firing", severity!="none", model=~"$model"'
 _none = f"0 * group by (model, version) ({SHOWN})"
@@ -92,21 +93,21 @@ MODELS = table(
     "A row for each score that has an objective, and for one headline score of what has none. The verdict goes by the "
     "95 % interval: missed if all of it is on the wrong side, undecided if the objective lies within. Click a model.",
     [
-        Column("Model", "model", links=_row_links),
+        Column("Model", "model", links=_row_links, width=130),
         Column("Version", "version", links=_row_links),
         Column("Channel", "channel"),
-        Column("Metric", "metric"),
-        Column("Verdict", expr=VERDICT, texts=VERDICTS, width=92),
+        Column("Metric", "metric", width=170),
+        Column("Verdict", expr=VERDICT, texts=VERDICTS, width=100, absent="no objective"),
         Column("Score", expr=f"{_score} and {ON} {SHOWN}", decimals=3),
         Column("Lower", expr=f"{_lower} and {ON} {SHOWN}", decimals=3),
         Column("Upper", expr=f"{_upper} and {ON} {SHOWN}", decimals=3),
-        Column("Objective", expr=highest(KEY, _objective), decimals=3),
+        Column("Objective", expr=highest(KEY, _objective), decimals=3, width=80, absent="none"),
         Column(
             "State",
             "state",
             f"{highest((*KEY, 'state'), SCOPE.select('model_quality_state', *LABELS) + ' == 1')} and {ON} {SHOWN}",
             texts=STATE_TEXTS,
-            width=150,
+            width=140,
         ),
         Column(
             "Coverage",
@@ -134,11 +135,11 @@ FIRING = table(
     "Firing alerts",
     "Alerts of Tidegauge's rules that fire now, the exporter's own included.",
     [
-        Column("Alert", "alertname"),
-        Column("Severity", "severity", texts={"critical": ("critical", RED), "warning": ("warning", YELLOW)}, width=90),
+        Column("Alert", "alertname", width=210),
+        Column("Severity", "severity", texts=SEVERITIES, width=90),
         Column("Model", "model", links=(to_model(model=cell("Model"), version=cell("Version")),)),
         Column("Version", "version"),
-        Column("Metric", "metric"),
+        Column("Metric", "metric", width=120),
         Column("Firing", expr=_firing, texts={"1": ("now", RED)}, width=70),
     ],
     unit="none",
@@ -210,7 +211,8 @@ BOARD = Board(
                 timeseries(
                     "Headroom to the objective",
                     "How much better (above 0) or worse (below 0) a score is than its objective, as a share of the "
-                    "objective, so that metrics of different units fit on one axis. Objectives of 0 are not shown.",
+                    "objective, so that metrics of different units fit on one axis. Only scores with enough samples; "
+                    "objectives of 0 are not shown.",
                     Query(HEADROOM, "{{model}} {{version}} {{metric}}"),
                     unit="percentunit",
                     empty="No model has an objective and a score: see the table",

@@ -21,19 +21,19 @@ from dashboards.panels import (
     GRAY,
     GREEN,
     RED,
+    SEVERITIES,
     STATE_CODES,
     STATE_TEXTS,
-    Column,
     Panel,
     Query,
     by_name,
     by_pattern,
     colour,
     state_timeline,
-    table,
     timeseries,
 )
-from dashboards.promql import highest, lowest, pooled, state_code, total
+from dashboards.promql import OK, highest, lowest, pooled, state_code, total
+from dashboards.tables import Column, table
 
 VARIABLES = variables(several=("version",))
 SCOPE = scope_of(VARIABLES)
@@ -58,7 +58,7 @@ VERSIONS = table(
         Column("Score", expr=pooled(SCOPE, "model_quality", BY_VERSION, *CHOSEN), decimals=3),
         Column("Lower", expr=lowest(BY_VERSION, _lower), decimals=3),
         Column("Upper", expr=highest(BY_VERSION, _upper), decimals=3),
-        Column("Objective", expr=highest(BY_VERSION, _objective), decimals=3),
+        Column("Objective", expr=highest(BY_VERSION, _objective), decimals=3, absent="none"),
         Column(
             "Baseline",
             expr=highest(
@@ -71,7 +71,7 @@ VERSIONS = table(
             "state",
             f"max by (version, state) ({SCOPE.select('model_quality_state', *CHOSEN)} == 1)",
             texts=STATE_TEXTS,
-            width=150,
+            width=140,
         ),
         Column("Samples", expr=highest(BY_VERSION, _samples), unit="short"),
         Column("Coverage", expr=coverage(SCOPE, BY_VERSION, *SERIES), unit="percentunit", decimals=0),
@@ -80,6 +80,7 @@ VERSIONS = table(
             expr=f"{predictions(SCOPE, BY_VERSION, *TRAFFIC)} / scalar({predictions(SCOPE, (), 'model')} > 0)",
             unit="percentunit",
             decimals=0,
+            width=120,
         ),
         Column(
             "First seen",
@@ -133,9 +134,13 @@ def _band(title: str) -> Panel:
 
 QUALITY = timeseries(
     "Quality by version",
-    "The chosen metric of each version over the chosen window, as of each moment, and the objective (dashed). Blue "
-    "marks show when a version was first seen, red ones when alerts fired.",
-    Query(pooled(SCOPE, "model_quality", BY_VERSION, *CHOSEN), "{{version}}"),
+    "The chosen metric of each version with enough samples, over the chosen window as of each moment, and the "
+    "objective (dashed). Blue marks show when a version was first seen, red ones when alerts fired.",
+    Query(
+        f"{pooled(SCOPE, 'model_quality', BY_VERSION, *CHOSEN)} and on (version) "
+        f"({highest(BY_VERSION, SCOPE.select('model_quality_state', *CHOSEN, where=OK))} == 1)",
+        "{{version}}",
+    ),
     Query(highest((), _objective), "objective"),
     unit="none",
     decimals=3,
@@ -168,10 +173,10 @@ FIRING = table(
     "Firing alerts",
     "Alerts about this model that fire now.",
     [
-        Column("Alert", "alertname"),
-        Column("Severity", "severity"),
+        Column("Alert", "alertname", width=210),
+        Column("Severity", "severity", texts=SEVERITIES, width=90),
         Column("Version", "version"),
-        Column("Metric", "metric"),
+        Column("Metric", "metric", width=120),
         Column(
             "Firing",
             expr="max by (alertname, severity, version, metric) "

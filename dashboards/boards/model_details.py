@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dashboards.board import scope_of
 from dashboards.boards.common import NO_SCORE, variables
-from dashboards.panels import STATE_TEXTS, Column, Query, bars, matrix, table, timeseries
+from dashboards.panels import STATE_TEXTS, Query, timeseries
 from dashboards.promql import highest, lowest, pooled, ratio, total
+from dashboards.tables import Column, bars, matrix, table
 
 VARIABLES = variables(several=("version",))
 SCOPE = scope_of(VARIABLES)
@@ -41,7 +42,7 @@ ALL_METRICS = table(
     "Every metric now",
     "Every metric of the channel with its 95 % interval. Without a score, the state says why.",
     [
-        Column("Metric", "metric"),
+        Column("Metric", "metric", width=170),
         Column("Version", "version"),
         Column("Score", expr=pooled(SCOPE, "model_quality", METRIC, *SERIES), decimals=3),
         Column("Lower", expr=lowest(METRIC, SCOPE.select("model_quality_score_lower", *SERIES)), decimals=3),
@@ -56,7 +57,7 @@ ALL_METRICS = table(
             "state",
             f"max by (version, metric, state) ({SCOPE.select('model_quality_state', *SERIES)} == 1)",
             texts=STATE_TEXTS,
-            width=150,
+            width=140,
         ),
     ],
     unit="none",

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from dashboards.board import Board, Section, firing, releases, scope_of
 from dashboards.boards.common import NO_EXPORTER, NO_FEEDBACK, PIPELINE, coverage, coverage_panel, variables
-from dashboards.panels import (
-    GREEN,
-    RED,
-    YELLOW,
-    Column,
-    Query,
-    heatmap,
-    stat,
-    state_timeline,
-    table,
-    timeseries,
-)
+from dashboards.panels import GREEN, RED, YELLOW, Query, heatmap, stat, state_timeline, timeseries
 from dashboards.promql import aggregate, highest, lowest, ratio, total
+from dashboards.tables import Column, table
 
 VARIABLES = variables(several=("model", "version", "channel", "metric"), hidden=("metric",))
 SCOPE = scope_of(VARIABLES)
@@ -38,10 +28,8 @@ def _lost() -> str:
 
 
 def _delay(quantile: float) -> Query:
-    buckets = total(("le", "model", "channel"), SCOPE.rate("model_feedback_delay_seconds_bucket", *FEEDBACK))
-    return Query(
-        f"histogram_quantile({quantile}, {buckets}) > 0", f"{{{{model}}}} {{{{channel}}}} p{round(quantile * 100)}"
-    )
+    buckets = total(("le", "channel"), SCOPE.rate("model_feedback_delay_seconds_bucket", *FEEDBACK))
+    return Query(f"histogram_quantile({quantile}, {buckets}) > 0", f"{{{{channel}}}} p{round(quantile * 100)}")
 
 
 FEEDBACK = ("model", "version", "channel")
@@ -217,7 +205,8 @@ JOINING = (
     ),
     timeseries(
         "Label delay, percentiles",
-        "By when half, and 95 of 100 labels have come. The channel's maturity should be above the latter.",
+        "By when half, and 95 of 100 labels of a channel have come, over the models chosen. The channel's maturity "
+        "should be above the latter.",
         _delay(0.5),
         _delay(0.95),
         unit="s",

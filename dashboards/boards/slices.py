@@ -12,14 +12,13 @@ from dashboards.panels import (
     STATE_CODES,
     STATE_TEXTS,
     YELLOW,
-    Column,
     Query,
     stat,
     state_timeline,
-    table,
     timeseries,
 )
-from dashboards.promql import LOWER_IS_BETTER, highest, lowest, pooled, state_code
+from dashboards.promql import LOWER_IS_BETTER, OK, highest, lowest, pooled, state_code
+from dashboards.tables import Column, table
 
 VARIABLES = (
     *variables(several=("version",)),
@@ -48,8 +47,7 @@ def _whole(ending: str, where: str = "") -> str:
     return SCOPE.select(f"model_quality_{ending}", *WHOLE, where=where)
 
 
-_ok = 'state="ok"'
-_known = f"(max by (version, slice_value) ({_select('state', _ok)}) == 1)"
+_known = f"(max by (version, slice_value) ({_select('state', OK)}) == 1)"
 SCORE = pooled(SCOPE, "model_slice_quality", BY_SLICE, *LABELS)
 SURE = f"({SCORE} and on (version, slice_value) {_known})"
 """Scores of slices that have enough samples for one."""
@@ -88,7 +86,7 @@ WORST = table(
         Column("Surely", expr=SURELY_WORSE, texts={"0": ("no", GREEN), "1": ("worse", RED)}, width=90),
         Column("Samples", expr=highest(BY_SLICE, _select("samples")), unit="short"),
         Column(
-            "State", "state", highest((*BY_SLICE, "state"), _select("state") + " == 1"), texts=STATE_TEXTS, width=150
+            "State", "state", highest((*BY_SLICE, "state"), _select("state") + " == 1"), texts=STATE_TEXTS, width=140
         ),
     ],
     unit="none",

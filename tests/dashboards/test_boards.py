@@ -136,16 +136,45 @@ def test_panels_lie_side_by_side_within_the_board_and_do_not_overlap(board: Json
 
 
 def test_panels_are_wide_enough_to_be_read_at_1280_pixels(board: Json) -> None:
-    """A column is about 52 pixels there; a title needs 8 a letter, a table column 60, a graph 300."""
+    """A grid column is about 52 pixels there, a letter of a title 8."""
     least = {"stat": 4, "timeseries": 6, "state-timeline": 8, "heatmap": 8, "barchart": 8}
     for panel in panels(board):
         width = panel["gridPos"]["w"]
         assert width >= least.get(panel["type"], 8), panel["title"]
         assert len(panel["title"]) * 8 < width * 52, panel["title"]
-        shown = [
-            step["options"]["renameByName"] for step in panel.get("transformations", ()) if step["id"] == "organize"
-        ]
-        assert all(len(columns) * 60 < width * 52 for columns in shown), panel["title"]
+
+
+def test_tables_show_all_their_columns_at_1280_pixels(board: Json) -> None:
+    for panel, columns in tables(board):
+        narrowest = panel["fieldConfig"]["defaults"]["custom"]["minWidth"]
+        own = {name: told(panel, name).get("custom.width", narrowest) for name in columns}
+        assert sum(own.values()) <= panel["gridPos"]["w"] * 52, panel["title"]
+        assert all(len(name) * 7 <= max(own[name], 75) + 30 for name in columns), own
+
+
+def tables(board: Json) -> Iterator[tuple[Json, list[str]]]:
+    """Tables with the names of their columns."""
+    for panel in panels(board):
+        for step in panel.get("transformations", ()):
+            if step["id"] == "organize" and panel["type"] == "table":
+                yield panel, list(step["options"]["renameByName"].values())
+
+
+def told(panel: Json, column: str) -> Json:
+    """What a panel says of one column."""
+    return {
+        one["id"]: one["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        if override["matcher"] == {"id": "byName", "options": column}
+        for one in override["properties"]
+    }
+
+
+def test_a_table_cell_without_a_value_says_less_than_a_table_without_rows(board: Json) -> None:
+    """Grafana writes the panel's noValue into empty cells too, where the column has none of its own."""
+    for panel, columns in tables(board):
+        for column in columns:
+            assert len(told(panel, column)["noValue"]) < 15, (panel["title"], column)
 
 
 def test_colours_are_named_so_that_both_themes_can_show_them(board: Json) -> None:

@@ -27,8 +27,8 @@ def with_query(expr: str) -> Harm:
     return harm
 
 
-def with_variable(name: str, **properties: object) -> Harm:
-    return lambda board: variable(board, name).update(properties)
+def with_variable(which: str, **properties: object) -> Harm:
+    return lambda board: variable(board, which).update(properties)
 
 
 def with_panel(**properties: object) -> Harm:
