@@ -73,7 +73,7 @@ ALERTS_OF_VERSION = (
     f' + on (model) group_left () (count by (model) ({_alerts}, version=""}}) or 0 * group by (model) ({SHOWN}))'
 )
 _firing = (
-    'max by (alertname, severity, model, version, channel, metric) (ALERTS{alertstate="firing", '
+    'max by (alertname, severity, model, version, metric) (ALERTS{alertstate="firing", '
     'alertname=~"(Model|Tidegauge).+", severity!="none"})'
 )
 
@@ -122,8 +122,13 @@ MODELS = table(
             expr=f"{highest(KEY, SCOPE.select('model_quality_samples', *LABELS))} and {ON} {SHOWN}",
             unit="short",
         ),
-        Column("Traffic", expr=_on_rows(predictions(SCOPE, ONE_VERSION, *ONE_VERSION), *ONE_VERSION), unit="reqps"),
-        Column("Alerts", expr=ALERTS_OF_VERSION, unit="none", decimals=0, steps=((None, GRAY), (1, RED)), width=76),
+        Column(
+            "Traffic",
+            expr=_on_rows(predictions(SCOPE, ONE_VERSION, *ONE_VERSION), *ONE_VERSION),
+            unit="reqps",
+            width=90,
+        ),
+        Column("Alerts", expr=ALERTS_OF_VERSION, unit="none", decimals=0, steps=((None, GRAY), (1, RED)), width=60),
     ],
     unit="none",
     empty=NO_EXPORTER,

@@ -53,9 +53,7 @@ def _transform(name: str, options: Json, frames: list[list[Row]]) -> list[Row]:
         return _merge(frames)
     (only,) = frames
     if name == "organize":
-        order = sorted(options["indexByName"], key=options["indexByName"].__getitem__)
-        kept = [field for field in order if not options["excludeByName"].get(field)]
-        return [{options["renameByName"].get(field, field): row.get(field) for field in kept} for row in only]
+        return _organize(only, options["indexByName"], options["excludeByName"], options["renameByName"])
     if name == "sortBy":
         field = options["sort"][0]["field"]
         return sorted(only, key=lambda row: str(row[field]))
@@ -75,6 +73,16 @@ def _merge(frames: list[list[Row]]) -> list[Row]:
         for row in frame:
             merged.setdefault(tuple(row.get(column) for column in shared), {}).update(row)
     return list(merged.values())
+
+
+def _organize(
+    table: Iterable[Row], order: Mapping[str, int], excluded: Mapping[str, bool], titles: Mapping[str, str]
+) -> list[Row]:
+    """The columns that any row has, those that nobody spoke of last, under their titles."""
+    listed = list(table)
+    fields = sorted(dict.fromkeys(field for row in listed for field in row), key=lambda field: order.get(field, 1000))
+    kept = [field for field in fields if not excluded.get(field)]
+    return [{titles.get(field, field): row.get(field) for field in kept} for row in listed]
 
 
 def _matrix(cells: Iterable[Row], row: str, column: str, value: str) -> list[Row]:
