@@ -179,7 +179,7 @@ BOARD = Board(
                 stat(
                     "Objectives missed",
                     "Objectives that the whole 95 % interval of the score is on the wrong side of.",
-                    f"sum(({VERDICT}) == bool 0) or vector(0)",
+                    f"sum(({VERDICT}) == bool 0) or 0 * count({SHOWN})",
                     unit="none",
                     empty=NO_EXPORTER,
                     steps=((None, GREEN), (1, RED)),
@@ -187,7 +187,7 @@ BOARD = Board(
                 stat(
                     "Objectives undecided",
                     "Objectives that lie within the interval of their score: more samples will tell.",
-                    f"sum(({VERDICT}) == bool 1) or vector(0)",
+                    f"sum(({VERDICT}) == bool 1) or 0 * count({SHOWN})",
                     unit="none",
                     empty=NO_EXPORTER,
                     steps=((None, GREEN), (1, YELLOW)),

@@ -100,7 +100,7 @@ class View:
             return values[0].replace("\\", "\\\\").replace('"', '\\"')
         if list(values) == [ALL]:
             return str(variable["allValue"])
-        escaped = [_MEANINGFUL.sub(lambda sign: "\\\\" + sign[0], value.replace('"', '\\"')) for value in values]
+        escaped = [_escaped(value) for value in values]
         return escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
 
     def range(self, expr: str) -> list[Json]:
@@ -110,6 +110,12 @@ class View:
 
     def instant(self, expr: str) -> list[Json]:
         return self.prometheus.vector(self.fill(expr), self.end)
+
+
+def _escaped(value: str) -> str:
+    """A value as a regular expression that matches just it, within a quoted string of PromQL."""
+    literal = _MEANINGFUL.sub(lambda sign: "\\" + sign[0], value)
+    return literal.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def definition(board: Json, name: str) -> Json:
