@@ -15,6 +15,7 @@ from dashboards.__main__ import written
 from dashboards.board import COLUMNS, KEPT
 from dashboards.boards import BOARDS
 from dashboards.panels import STATE_CODES, STATE_TEXTS
+from dashboards.preview.picture import HONEST
 from tests.dashboards.linter import RULES, panels, selectors, targets
 from tidegauge.assess.counts import STATES as ALL_STATES
 from tidegauge.publish.catalogue import NAMED
@@ -265,3 +266,11 @@ def test_releases_and_firing_alerts_are_marked_on_every_board(board: Json) -> No
 def test_every_state_of_a_score_has_words() -> None:
     assert tuple(STATE_TEXTS) == tuple(ALL_STATES)
     assert len(STATE_CODES) == len(STATE_TEXTS)
+
+
+@pytest.mark.parametrize("name", sorted(BOARDS))
+def test_the_picture_of_each_board_says_what_it_is_and_is_small(name: str) -> None:
+    drawn = (FOLDER.parent / "docs" / "images" / f"board-{name}.svg").read_text(encoding="utf-8")
+    assert HONEST in drawn
+    assert QUESTIONS[name] in drawn
+    assert len(drawn) < 300_000
