@@ -15,7 +15,11 @@ from dashboards.promql import STATES
 Json = dict[str, Any]
 
 DATASOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
-GREEN, YELLOW, RED, BLUE, ORANGE, GRAY = "green", "yellow", "red", "blue", "orange", "text"
+GREEN, YELLOW, RED, BLUE, ORANGE, PURPLE = "green", "yellow", "red", "blue", "orange", "purple"
+PLAIN = "text"
+"""The colour of the theme's text."""
+CLEAR = "transparent"
+"""For the ground of a cell that should not stand out."""
 
 Steps = Sequence[tuple[float | None, str]]
 """Thresholds: from this value on (None: from the lowest), this colour."""
@@ -27,7 +31,7 @@ STATE_TEXTS: Mapped = {
     "immature": ("waiting for maturity", BLUE),
     "no_feedback": ("no feedback", ORANGE),
     "insufficient_samples": ("too few samples", YELLOW),
-    "unsupported": ("not supported", GRAY),
+    "unsupported": ("not supported", PURPLE),
 }
 STATE_CODES: Mapped = {str(code): STATE_TEXTS[state] for code, state in enumerate(STATES)}
 SEVERITIES: Mapped = {"critical": ("critical", RED), "warning": ("warning", YELLOW), "info": ("info", BLUE)}
@@ -182,7 +186,7 @@ def stat(
     *,
     unit: str,
     empty: str,
-    steps: Steps = ((None, GRAY),),
+    steps: Steps = ((None, PLAIN),),
     texts: Mapped | None = None,
     decimals: int | None = None,
     width: int = 4,
@@ -213,7 +217,7 @@ def state_timeline(
         "color": {"mode": "thresholds"},
         "custom": {"fillOpacity": 70, "lineWidth": 0, "spanNulls": False, "insertNulls": False},
         "mappings": mappings(texts),
-        "thresholds": thresholds(((None, GRAY),)),
+        "thresholds": thresholds(((None, PLAIN),)),
     }
     options: Json = {
         "alignValue": "left",

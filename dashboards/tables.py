@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 
 from dashboards.panels import (
-    GRAY,
+    CLEAR,
     TOOLTIP,
     Json,
     Mapped,
@@ -168,7 +168,7 @@ def _table_defaults() -> Json:
             "inspect": False,
             "minWidth": MINIMUM_COLUMN,
         },
-        "thresholds": thresholds(((None, GRAY),)),
+        "thresholds": thresholds(((None, CLEAR),)),
     }
 
 

@@ -17,7 +17,7 @@ from dashboards.boards.common import (
     variables,
 )
 from dashboards.panels import (
-    GRAY,
+    CLEAR,
     GREEN,
     RED,
     SEVERITIES,
@@ -128,7 +128,7 @@ MODELS = table(
             unit="reqps",
             width=90,
         ),
-        Column("Alerts", expr=ALERTS_OF_VERSION, unit="none", decimals=0, steps=((None, GRAY), (1, RED)), width=60),
+        Column("Alerts", expr=ALERTS_OF_VERSION, unit="none", decimals=0, steps=((None, CLEAR), (1, RED)), width=60),
     ],
     unit="none",
     empty=NO_EXPORTER,

@@ -18,8 +18,8 @@ from dashboards.boards.common import (
 )
 from dashboards.panels import (
     DASHED,
-    GRAY,
     GREEN,
+    PLAIN,
     RED,
     SEVERITIES,
     STATE_CODES,
@@ -127,7 +127,7 @@ def _band(title: str) -> Panel:
                 custom_fillOpacity=20,
             ),
             by_name("objective", color=colour(RED), custom_lineStyle=DASHED),
-            by_pattern("^baseline", color=colour(GRAY), custom_lineStyle=DASHED, custom_lineWidth=1),
+            by_pattern("^baseline", color=colour(PLAIN), custom_lineStyle=DASHED, custom_lineWidth=1),
         ),
     )
 

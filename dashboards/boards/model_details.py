@@ -42,7 +42,7 @@ ALL_METRICS = table(
     "Every metric now",
     "Every metric of the channel with its 95 % interval. Without a score, the state says why.",
     [
-        Column("Metric", "metric", width=170),
+        Column("Metric", "metric", width=150),
         Column("Version", "version"),
         Column("Score", expr=pooled(SCOPE, "model_quality", METRIC, *SERIES), decimals=3),
         Column("Lower", expr=lowest(METRIC, SCOPE.select("model_quality_score_lower", *SERIES)), decimals=3),

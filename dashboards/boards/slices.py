@@ -5,7 +5,6 @@ from __future__ import annotations
 from dashboards.board import Board, Section, Variable, cell, drill, firing, releases, scope_of
 from dashboards.boards.common import MODEL, NO_EXPORTER, SLICES, variables
 from dashboards.panels import (
-    GRAY,
     GREEN,
     ORANGE,
     RED,
@@ -123,7 +122,6 @@ BOARD = Board(
                     unit="none",
                     decimals=3,
                     empty=NO_SLICES,
-                    steps=((None, GRAY),),
                 ),
                 stat(
                     "Surely worse",

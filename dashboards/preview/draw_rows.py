@@ -55,8 +55,10 @@ def _cell(canvas: Canvas, config: Json, value: Cell, box: Box, anchor: str, at: 
                 box.x + 1, box.y + 1, box.width - 2, box.height - 2, canvas.theme.named["blue"], opacity=round(value, 2)
             )
         else:
-            name = option["color"] if option else step_colour(config, value) if isinstance(value, float) else "text"
-            if name != "text":
+            name = (
+                option["color"] if option else step_colour(config, value) if isinstance(value, float) else "transparent"
+            )
+            if name != "transparent":
                 canvas.rect(box.x + 1, box.y + 1, box.width - 2, box.height - 2, canvas.theme.named[name], opacity=0.85)
                 fill = "#ffffff" if name not in ("yellow",) else "#1a1a1a"
     if kind == "gauge" and isinstance(value, float):

@@ -37,6 +37,7 @@ DARK = Theme(
         "red": "#f2495c",
         "blue": "#5794f2",
         "orange": "#ff9830",
+        "purple": "#b877d9",
         "text": "#9a9aa6",
     },
     lines=(
@@ -65,6 +66,7 @@ LIGHT = Theme(
         "red": "#d1293d",
         "blue": "#3274d9",
         "orange": "#f07000",
+        "purple": "#a352cc",
         "text": "#7b8087",
     },
     lines=(

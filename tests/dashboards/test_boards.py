@@ -179,9 +179,10 @@ def test_a_table_cell_without_a_value_says_less_than_a_table_without_rows(board:
 
 
 def test_colours_are_named_so_that_both_themes_can_show_them(board: Json) -> None:
-    coloured = [value for key, value in texts(board) if "olor" in key]
-    assert coloured
-    assert not [value for value in coloured if re.search("#|rgb", value)]
+    named = {"green", "yellow", "red", "blue", "orange", "purple", "text", "transparent"}
+    used = {value for key, value in texts(board) if key in ("color", "fixedColor", "iconColor", "fill")}
+    assert used
+    assert used - {"dash"} <= named
 
 
 def test_no_data_source_is_hard_coded(board: Json) -> None:
