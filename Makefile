@@ -24,7 +24,7 @@ ATHERIS := $(VENV)/.atheris-installed
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test test-crash fuzz lint format bench flights clean
+.PHONY: help demo docs dashboards pictures test test-crash fuzz lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -36,6 +36,8 @@ help:
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
 	@echo 'make docs        regenerate the references in docs/ and the JSON Schema'
+	@echo 'make dashboards  write dashboards/*.json from the builders'
+	@echo 'make pictures    draw the boards of the docs from demo data'
 	@echo 'make bench       the benchmarks behind the figures in docs/'
 	@echo 'make clean       remove what these targets made'
 
@@ -62,6 +64,12 @@ format: $(DEVELOPMENT)
 
 docs: $(DEVELOPMENT)
 	$(BIN)/python -m docs.generator
+
+dashboards: $(RUNTIME)
+	$(BIN)/python -m dashboards
+
+pictures: $(DEVELOPMENT) $(PROMETHEUS)
+	$(BIN)/python -m tests.dashboards.pictures
 
 bench: $(DEVELOPMENT) $(MTAIL)
 	@status=0; for name in $(BENCHMARKS); do \

@@ -1,0 +1,14 @@
+"""The boards, one a module; `BOARDS` is what `python -m dashboards` writes."""
+
+from __future__ import annotations
+
+from dashboards.board import Board
+from dashboards.boards import fleet, model, pipeline, slices
+
+BOARDS: dict[str, Board] = {
+    "fleet": fleet.BOARD,
+    "model": model.BOARD,
+    "slices": slices.BOARD,
+    "pipeline": pipeline.BOARD,
+}
+"""By the name of the file."""
