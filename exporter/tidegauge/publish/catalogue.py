@@ -147,12 +147,12 @@ MODEL_QUALITY_SCORE_UPPER = _gauge(
 )
 MODEL_QUALITY_NUMERATOR = _gauge(
     "model_quality_numerator",
-    f"Weighted sum above the line of a score that is a ratio of two sums. {_SUMMABLE}.",
+    f"Weighted sum above the line of a score that is a ratio of two sums; of rmse, whose square is one. {_SUMMABLE}.",
     *_QUALITY,
 )
 MODEL_QUALITY_DENOMINATOR = _gauge(
     "model_quality_denominator",
-    f"Weighted sum below the line of a score that is a ratio of two sums. {_SUMMABLE}.",
+    f"Weighted sum below the line of a score that is a ratio of two sums; of rmse, whose square is one. {_SUMMABLE}.",
     *_QUALITY,
 )
 MODEL_QUALITY_SAMPLES = _gauge(
