@@ -92,8 +92,8 @@ def test_a_page_is_compressed_for_those_who_accept_it(exporter: Exporter) -> Non
 def test_the_landing_page_shows_versions_and_scores(exporter: Exporter) -> None:
     page = exporter.get("/")
     assert page.headers["Content-Type"].startswith("text/html")
-    for word in ("fraud", "animal", "price", "spam", "v1", "v2", "accuracy", "reported_error_rate"):
-        assert f"<td>{word}</td>" in page.text
+    for word in ("fraud", "animal", "price", "spam", "v1", "v2", "accuracy", "reported error rate"):
+        assert word in page.text
 
 
 def test_every_value_comes_back_through_prometheus(exporter: Exporter, tmp_path: Path) -> None:
