@@ -70,6 +70,7 @@ def _maker(p: Parameters) -> Make:
         linked: tuple[str, ...] = EXPORTER,
         board: str = "pipeline",
         keep_firing: Duration | None = None,
+        of_model: bool = False,  # the expression brings the owner
     ) -> Alert:
         return Alert(
             name,
@@ -80,7 +81,7 @@ def _maker(p: Parameters) -> Make:
             fill(description, p),
             board,
             linked,
-            p.exporter_owner,
+            None if of_model else p.exporter_owner,
             keep_firing,
         )
 
@@ -159,6 +160,7 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             linked=MODEL,
             board="model",
             keep_firing=p.recovery,
+            of_model=True,
         ),
         make(
             "Watchdog",
@@ -218,7 +220,8 @@ def _reading(p: Parameters) -> tuple[Alert, ...]:
             "A Tidegauge exporter cannot read a file of the logs.",
             f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in the last "
             "<trouble_window>. The exporter's page names the file. It is counted once as long as it lasts, so this alert "
-            "ends <trouble_window> after the last new one, mended or not.",
+            "ends <trouble_kept> after the last new one, mended or not.",
+            keep_firing=p.trouble_kept,
         ),
         make(
             "TidegaugeLosingRecords",
@@ -228,6 +231,7 @@ def _reading(p: Parameters) -> tuple[Alert, ...]:
             "Log files went away before a Tidegauge exporter had read them.",
             f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in the last "
             "<trouble_window>. These records are in no count and no score.",
+            keep_firing=p.trouble_kept,
         ),
     )
 

@@ -77,7 +77,7 @@ and on (<by>) last_over_time(model:feedback_received:low[<bridge>]) >= <feedback
             "No feedback on a model comes in any more, though it usually does.",
             filled(
                 "Model {{ $labels.model }}: no record on channel {{ $labels.channel }} in the last {{ $labels.window }}; "
-                f"usually it is at least {look('model:feedback_received:low', WINDOW, COUNT)}. Scores will cover less and "
+                f"usually it is at least {look('model:feedback_received:low', WINDOW, COUNT, over='max_over_time')}. Scores will cover less and "
                 "less, then vanish."
             ),
             "pipeline",

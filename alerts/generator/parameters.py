@@ -64,7 +64,7 @@ class Parameters:
 
     # Evaluation, and what is known although it cannot be seen at the moment.
     interval: Duration = minutes(1)
-    slow_interval: Duration = minutes(5)  # of what looks back over days
+    slow_interval: Duration = minutes(2)  # of what looks back over days
     bridge: Duration = minutes(5)  # longer than missed scrapes and a restart, shorter than any `for` of a verdict
     hold: Duration = days(1)  # how long the last known verdict stands once nothing is known any more
     usual: Duration = days(7)  # what "usual" looks back on
@@ -140,7 +140,8 @@ class Parameters:
     save_window: Duration = minutes(10)
     save_for: Duration = minutes(5)
     reload_for: Duration = minutes(5)
-    trouble_window: Duration = hours(6)  # the exporter counts an unreadable file once
+    trouble_window: Duration = minutes(15)
+    trouble_kept: Duration = hours(6)  # the exporter counts an unreadable file once, however long it lasts
     sampling_for: Duration = minutes(15)
     unobserved_for: Duration = minutes(1)
     recovery: Duration = minutes(15)  # what an exporter that was away takes to catch up

@@ -97,11 +97,14 @@ or
     return f"(\n{indent(inner, '  ')}\n)\n* on ({labels(MODEL)}) group_left (owner) model:owner:info"
 
 
-def look(series: str, by: Sequence[str], shown: str, *, more: str = "") -> str:
-    """Template text: the last known value of a series that has the alert's labels `by`; `shown` is a template function."""
-    matchers = ",".join([*(f"{name}=%q" for name in by), *([more] if more else [])])
+def look(series: str, by: Sequence[str], shown: str, *, over: str = "last_over_time") -> str:
+    """Template text: the last known value of a series that has the alert's labels `by`; `shown` is a template function.
+
+    `over` is another function of the last <hold>: the maximum, say, of a level that adapts while the alert fires.
+    """
+    matchers = ",".join(f"{name}=%q" for name in by)
     values = " ".join(f"$labels.{name}" for name in by)
-    query = f"printf `last_over_time({series}{{{matchers}}}[<hold>])` {values} | query"
+    query = f"printf `{over}({series}{{{matchers}}}[<hold>])` {values} | query"
     return f"{{{{ with {query} }}}}{{{{ . | first | value | {shown} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
 
 

@@ -39,7 +39,7 @@ def group(parameters: Parameters) -> Group:
             "A model makes no predictions any more, though it usually does.",
             filled(
                 "Model {{ $labels.model }}: no prediction in the last {{ $labels.window }}; usually it is at least "
-                f"{look('model:predictions:low', WINDOW, COUNT)}. Either nobody asks, or its log does not reach Tidegauge."
+                f"{look('model:predictions:low', WINDOW, COUNT, over='max_over_time')}. Either nobody asks, or its log does not reach Tidegauge."
             ),
             "model",
             MODEL,
