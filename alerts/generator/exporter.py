@@ -36,8 +36,7 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record("not_ready", "last_over_time(tidegauge_ready[<bridge>]) == bool 0"),
         record(
             "lagging",
-            "max by (job, instance) (min_over_time(tidegauge_lag_seconds[<bridge>])) > bool "
-            f"{_seconds(p.lag_after)}",
+            f"max by (job, instance) (min_over_time(tidegauge_lag_seconds[<bridge>])) > bool {_seconds(p.lag_after)}",
         ),
         # What an exporter said first, started within the window, is an increase too.
         Record(

@@ -39,7 +39,8 @@ def _records(p: Parameters) -> tuple[Record, ...]:
 
     return (
         record(
-            "model_version:quality_objective:target", "max by (<metric>, direction) (last_over_time(model_quality_objective[<bridge>]))"
+            "model_version:quality_objective:target",
+            "max by (<metric>, direction) (last_over_time(model_quality_objective[<bridge>]))",
         ),
         # Sums over exporters, then one division; rmse is the root of one. What is no ratio of sums (areas, say) cannot be
         # merged: with several exporters the largest stands for it.

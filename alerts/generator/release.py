@@ -18,9 +18,7 @@ def group(parameters: Parameters) -> Group:
     p = parameters
 
     def record(name: str, expression: str) -> Record:
-        filled = fill(
-            expression, p, score=labels(SCORE), metric=labels(METRIC), compared=labels(COMPARED)
-        )
+        filled = fill(expression, p, score=labels(SCORE), metric=labels(METRIC), compared=labels(COMPARED))
         return Record(name, filled)
 
     return Group(
@@ -101,7 +99,9 @@ def group(parameters: Parameters) -> Group:
                     f"{look('model_version:quality_score:merged', SCORE, NUMBER)} for the new version "
                     "{{ $labels.version }}, of "
                     f"{look('model_version:quality_samples:sum', SCORE, COUNT)} labelled predictions on channel "
-                    "{{ $labels.channel }}; for the version before it, " + _previous() + ". The comparison is of one time "
+                    "{{ $labels.channel }}; for the version before it, "
+                    + _previous()
+                    + ". The comparison is of one time "
                     "with another: the runbook says what else can explain it.",
                     p,
                 ),

@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from alerts.generator.parameters import Parameters
-from alerts.generator.rule import COUNT, MODEL, PERCENT, SECONDS, VERSION, Alert, Group, Record, fill, held, labels, look
+from alerts.generator.rule import (
+    COUNT,
+    MODEL,
+    PERCENT,
+    SECONDS,
+    VERSION,
+    Alert,
+    Group,
+    Record,
+    fill,
+    held,
+    labels,
+    look,
+)
 
 WINDOW = (*VERSION, "window")
 IDLE = "(last_over_time(model_version:idle:bool[<bridge>]) == 1)"

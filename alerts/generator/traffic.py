@@ -76,9 +76,7 @@ def group(parameters: Parameters) -> Group:
             "A model is asked far less than at the same time before.",
             filled(
                 f"Model {{{{ $labels.model }}}}: {look('model:predictions:increase', WINDOW, COUNT)} predictions in the last "
-                "{{ $labels.window }}, less than a fifth of what it was at this time <before> ago ("
-                + _before()
-                + ").",
+                "{{ $labels.window }}, less than a fifth of what it was at this time <before> ago (" + _before() + ").",
                 before=p.day,
             ),
             "model",
@@ -93,7 +91,6 @@ def usual(parameters: Parameters) -> Group:
     text = "quantile_over_time(0.1, model:predictions:increase[<usual>])"
     record = Record("model:predictions:low", fill(text, parameters))
     return Group("tidegauge-traffic-usual", parameters.slow_interval, (record,))
-
 
 
 def _before() -> str:
