@@ -1,7 +1,7 @@
 """How fast a model uses up its error budget: wrong answers of sealed blocks against 1 - objective of accuracy.
 
-Multi-window burn rates after the SRE workbook, chapter 5. A rate cannot exceed 1 / budget, so what a pair of windows asks
-for is capped: with an objective of 90 % a rate of 14.4 would be 144 % wrong answers, and never fire.
+Multi-window burn rates after the SRE workbook, chapter 5. A rate cannot exceed 1 / budget, so what a pair of windows
+asks for is capped: with an objective of 90 % a rate of 14.4 would be 144 % wrong answers, and never fire.
 """
 
 from __future__ import annotations
@@ -113,9 +113,11 @@ def _alerts(p: Parameters) -> Iterator[Alert]:
                 f"{look('model:outcomes_incorrect:ratio', BURN, PERCENT)} of the answers of the last "
                 "{{ $labels.window }} were wrong, "
                 f"{look('model:outcomes_incorrect:increase', BURN, COUNT)} of "
-                f"{look('model:outcomes:increase', BURN, COUNT)} on channel {{{{ $labels.channel }}}}; its objective of "
+                f"{look('model:outcomes:increase', BURN, COUNT)} on channel {{{{ $labels.channel }}}}; its objective "
+                "of "
                 f"accuracy allows {look('model:error_budget:ratio', CHANNEL, PERCENT)}. That is "
-                f"{look('model:error_budget_burn:rate', BURN, NUMBER)} times as fast as a budget can be spent that is to "
+                f"{look('model:error_budget_burn:rate', BURN, NUMBER)} times as fast as a budget can be spent that is "
+                "to "
                 "last.",
                 p,
             ),

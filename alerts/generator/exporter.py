@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alerts.generator.parameters import Duration, Parameters
+from alerts.generator.durations import Duration
+from alerts.generator.parameters import Parameters
 from alerts.generator.rule import EXPORTER, MODEL, Alert, Group, Record, fill
 
 SOURCE = (*EXPORTER, "source")
 WHERE = "Exporter {{ $labels.instance }} (job {{ $labels.job }})"
+UNREADABLE = ("permission_denied", "read_errors", "corrupt_gzip", "truncated_gzip", "unsupported_files")
+LOST = ("lost_unknown", "lost_bytes", "deleted_unread")
 Make = Callable[..., Alert]
 
 
@@ -31,7 +34,8 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record("down", "up == bool 0 and on (job, instance) last_over_time(tidegauge_build_info[<hold>])"),
         record(
             "stale",
-            f"time() - last_over_time(tidegauge_last_refresh_timestamp_seconds[<bridge>]) > bool {_seconds(p.stale_after)}",
+            "time() - last_over_time(tidegauge_last_refresh_timestamp_seconds[<bridge>]) > bool "
+            f"{_seconds(p.stale_after)}",
         ),
         record("not_ready", "last_over_time(tidegauge_ready[<bridge>]) == bool 0"),
         record(
@@ -105,7 +109,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             """,
             p.down_for,
             "A Tidegauge exporter cannot be scraped.",
-            f"{WHERE} has not answered a scrape for at least <down_for>. Nothing is known of its models meanwhile; alerts on "
+            f"{WHERE} has not answered a scrape for at least <down_for>. Nothing is known of its models meanwhile; "
+            "alerts on "
             "them are muted, and go by what was known last.",
         ),
         make(
@@ -114,7 +119,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             "group by (job) (last_over_time(tidegauge_build_info[<usual>])) unless on (job) up",
             p.absent_for,
             "Prometheus has no Tidegauge exporter to scrape any more.",
-            "Job {{ $labels.job }} had an exporter within the last <usual>, and has no target now. Nothing is known of its "
+            "Job {{ $labels.job }} had an exporter within the last <usual>, and has no target now. Nothing is known "
+            "of its "
             "models; alerts on them are muted.",
             linked=("job",),
         ),
@@ -127,7 +133,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             """,
             p.stale_for,
             "A Tidegauge exporter answers, but its numbers are old.",
-            f"{WHERE} computed its numbers {{{{ $value | humanizeDuration }}}} ago; it should do so every few seconds. What "
+            f"{WHERE} computed its numbers {{{{ $value | humanizeDuration }}}} ago; it should do so every few "
+            "seconds. What "
             "it shows of its models is of then.",
         ),
         make(
@@ -136,7 +143,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             "max_over_time(tidegauge_ready[<bridge>]) == 0",
             p.not_ready_for,
             "A Tidegauge exporter is still reading what lay there when it started.",
-            f"{WHERE} has not been ready for more than <not_ready_for>: it shows nothing of its models until it has read "
+            f"{WHERE} has not been ready for more than <not_ready_for>: it shows nothing of its models until it has "
+            "read "
             "every file to the size that it had at start.",
         ),
         make(
@@ -154,7 +162,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             """,
             p.unobserved_for,
             "No exporter can tell how a model is at the moment.",
-            "Model {{ $labels.model }}: every exporter that knows it is down, stale, not ready or far behind. This alert "
+            "Model {{ $labels.model }}: every exporter that knows it is down, stale, not ready or far behind. This "
+            "alert "
             "notifies nobody: it mutes the model's other alerts, which cannot know better.",
             linked=MODEL,
             board="model",
@@ -167,7 +176,8 @@ def _presence(p: Parameters) -> tuple[Alert, ...]:
             "vector(1)",
             Duration(0),
             "Alerting works: this alert always fires.",
-            "It goes to a service that notices when it stops coming (a dead man's switch). Should that tell you that it has "
+            "It goes to a service that notices when it stops coming (a dead man's switch). Should that tell you that "
+            "it has "
             "stopped, Prometheus or Alertmanager does not work, and no other alert would reach you.",
             linked=(),
             board="fleet",
@@ -203,7 +213,8 @@ def _reading(p: Parameters) -> tuple[Alert, ...]:
                 (sum by (job, instance, kind) (increase(tidegauge_records_total[<rejected_window>])) > 0)
             ) > <rejected_ratio>
             and
-              sum by (job, instance, kind, result) (increase(tidegauge_records_total[<rejected_window>])) >= <rejected_least>
+              sum by (job, instance, kind, result) (increase(tidegauge_records_total[<rejected_window>]))
+                >= <rejected_least>
             """,
             p.rejected_for,
             "A Tidegauge exporter refuses records of the logs.",
@@ -214,21 +225,24 @@ def _reading(p: Parameters) -> tuple[Alert, ...]:
         make(
             "TidegaugeReadErrors",
             "warning",
-            'last_over_time(instance:tidegauge_source_events:increase{event=~"permission_denied|read_errors|corrupt_gzip|truncated_gzip|unsupported_files"}[<bridge>]) > 0',
+            _counted(UNREADABLE),
             p.interval,
             "A Tidegauge exporter cannot read a file of the logs.",
-            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in the last "
-            "<trouble_window>. The exporter's page names the file. It is counted once as long as it lasts, so this alert "
+            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in "
+            "the last "
+            "<trouble_window>. The exporter's page names the file. It is counted once as long as it lasts, so this "
+            "alert "
             "ends <trouble_kept> after the last new one, mended or not.",
             keep_firing=p.trouble_kept,
         ),
         make(
             "TidegaugeLosingRecords",
             "warning",
-            'last_over_time(instance:tidegauge_source_events:increase{event=~"lost_unknown|lost_bytes|deleted_unread"}[<bridge>]) > 0',
+            _counted(LOST),
             p.interval,
             "Log files went away before a Tidegauge exporter had read them.",
-            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in the last "
+            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in "
+            "the last "
             "<trouble_window>. These records are in no count and no score.",
             keep_firing=p.trouble_kept,
         ),
@@ -247,8 +261,10 @@ def _keeping(p: Parameters) -> tuple[Alert, ...]:
             "A Tidegauge exporter leaves out series because a model has too many.",
             f"{WHERE} publishes "
             "{{ with printf `last_over_time(tidegauge_series{job=%q,instance=%q,model=%q}[<bridge>])` "
-            "$labels.job $labels.instance $labels.model | query }}{{ . | first | value | printf `%.0f` }}{{ else }}an unknown "
-            "number of{{ end }} series about model {{ $labels.model }} and has reached its cap (max_series). Details by "
+            "$labels.job $labels.instance $labels.model | query }}{{ . | first | value | printf `%.0f` }}{{ else "
+            "}}an unknown "
+            "number of{{ end }} series about model {{ $labels.model }} and has reached its cap (max_series). Details "
+            "by "
             "slice and class go first, totals last.",
             linked=by_model,
         ),
@@ -268,10 +284,13 @@ def _keeping(p: Parameters) -> tuple[Alert, ...]:
             "increase(tidegauge_snapshot_failures_total[<save_window>]) > 0",
             p.save_for,
             "A Tidegauge exporter cannot save its state.",
-            f"{WHERE} failed to save {{{{ $value | printf `%.0f` }}}} times in the last <save_window>. It goes on, but after a "
+            f"{WHERE} failed to save {{{{ $value | printf `%.0f` }}}} times in the last <save_window>. It goes on, "
+            "but after a "
             "crash counters go back to the last save"
-            "{{ with printf `time() - last_over_time(tidegauge_snapshot_timestamp_seconds{job=%q,instance=%q}[<bridge>])` "
-            "$labels.job $labels.instance | query }}, {{ . | first | value | humanizeDuration }} ago{{ end }}, and what the "
+            "{{ with printf `time() - "
+            "last_over_time(tidegauge_snapshot_timestamp_seconds{job=%q,instance=%q}[<bridge>])` "
+            "$labels.job $labels.instance | query }}, {{ . | first | value | humanizeDuration }} ago{{ end }}, and "
+            "what the "
             "logs no longer hold is lost.",
         ),
         make(
@@ -280,7 +299,8 @@ def _keeping(p: Parameters) -> tuple[Alert, ...]:
             "max_over_time(tidegauge_config_last_reload_successful[<bridge>]) == 0",
             p.reload_for,
             "A Tidegauge exporter has refused its new configuration and works with the old one.",
-            f"{WHERE} could not load its configuration file when it was last told to. Its log says why; at the next restart it "
+            f"{WHERE} could not load its configuration file when it was last told to. Its log says why; at the next "
+            "restart it "
             "will refuse to start.",
         ),
         make(
@@ -289,11 +309,17 @@ def _keeping(p: Parameters) -> tuple[Alert, ...]:
             "last_over_time(tidegauge_join_sampling_ratio[<bridge>]) < 1",
             p.sampling_for,
             "More predictions wait for feedback than may; a sample of them is kept.",
-            f"{WHERE} follows {{{{ $value | humanizePercentage }}}} of the predictions of model {{{{ $labels.model }}}}: more "
+            f"{WHERE} follows {{{{ $value | humanizePercentage }}}} of the predictions of model {{{{ $labels.model "
+            "}}: more "
             "than max_pending wait for feedback. Scores stay unbiased, with fewer samples.",
             linked=by_model,
         ),
     )
+
+
+def _counted(events: tuple[str, ...]) -> str:
+    series = f'instance:tidegauge_source_events:increase{{event=~"{"|".join(events)}"}}'
+    return f"last_over_time({series}[<bridge>]) > 0"
 
 
 def _seconds(duration: Duration) -> str:

@@ -44,9 +44,11 @@ def group(parameters: Parameters) -> Group:
             "Much less of a model's predictions get feedback than usual.",
             filled(
                 f"Model {{{{ $labels.model }}}}: {look('model:feedback_coverage:ratio', WINDOW, PERCENT)} of the "
-                f"{look('model:mature_predictions:sum', WINDOW, COUNT)} predictions in the last {{{{ $labels.window }}}} "
+                f"{look('model:mature_predictions:sum', WINDOW, COUNT)} predictions in the last {{{{ $labels.window "
+                "}} "
                 "that are old enough have feedback on channel {{ $labels.channel }}; usually it is "
-                f"{look('model:feedback_coverage:usual', WINDOW, PERCENT)}. Scores rest on what is left, which may not be "
+                f"{look('model:feedback_coverage:usual', WINDOW, PERCENT)}. Scores rest on what is left, which may "
+                "not be "
                 "like the rest."
             ),
             "model",
@@ -76,8 +78,10 @@ and on (<by>) last_over_time(model:feedback_received:low[<bridge>]) >= <feedback
             p.feedback_for,
             "No feedback on a model comes in any more, though it usually does.",
             filled(
-                "Model {{ $labels.model }}: no record on channel {{ $labels.channel }} in the last {{ $labels.window }}; "
-                f"usually it is at least {look('model:feedback_received:low', WINDOW, COUNT, over='max_over_time')}. Scores will cover less and "
+                "Model {{ $labels.model }}: no record on channel {{ $labels.channel }} in the last {{ $labels.window "
+                "}}; "
+                f"usually it is at least {look('model:feedback_received:low', WINDOW, COUNT, over='max_over_time')}. "
+                "Scores will cover less and "
                 "less, then vanish."
             ),
             "pipeline",

@@ -1,4 +1,4 @@
-"""Whom an alert about a model is for: its owner, from the exporter's configuration, known for a while after it is gone."""
+"""Whom an alert about a model is for: its owner, from the exporter's configuration, remembered for a while."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from alerts.generator.rule import Group, Record, fill
 
 
 def group(parameters: Parameters) -> Group:
-    """`model:owner:info`, one series a model: a second owner, while a change is rolled out, must not break the joins."""
+    """`model:owner:info`, one series a model: a second owner, while a change is rolled out, must not break the "
+    "joins."""
     return Group(
         "tidegauge-owners",
         parameters.interval,

@@ -19,8 +19,8 @@ RETIRED = "(last_over_time(model_version:retired:bool[<bridge>]) == 1)"
 
 _SCORES = f"""\
 {{{{ $labels.metric }}}} is {look("model_version:quality_score:merged", SCORE, NUMBER)} \
-over the last {{{{ $labels.window }}}}; its objective is {objective("model_version:quality_objective:target", METRIC)}. \
-The favourable end of the 95 % interval is \
+over the last {{{{ $labels.window }}}}; its objective is \
+{objective("model_version:quality_objective:target", METRIC)}. The favourable end of the 95 % interval is \
 {look("model_version:quality_bound:best", SCORE, NUMBER)}, of \
 {look("model_version:quality_samples:sum", SCORE, COUNT)} labelled predictions on channel {{{{ $labels.channel }}}}."""
 
@@ -42,8 +42,8 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             "model_version:quality_objective:target",
             "max by (<metric>, direction) (last_over_time(model_quality_objective[<bridge>]))",
         ),
-        # Sums over exporters, then one division; rmse is the root of one. What is no ratio of sums (areas, say) cannot be
-        # merged: with several exporters the largest stands for it.
+        # Sums over exporters, then one division; rmse is the root of one. What is no ratio of sums (areas, say)
+        # cannot be merged: with several exporters the largest stands for it.
         record(
             "model_version:quality_score:merged",
             """

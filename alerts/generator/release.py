@@ -1,7 +1,7 @@
 """A version that is worse than the one before it: the two intervals do not overlap.
 
-A plain comparison: the older version's last known score may be of another time of day, or of other users. It is made for
-metrics with an objective, whose direction says which way is worse.
+A plain comparison: the older version's last known score may be of another time of day, or of other users. It is made
+for metrics with an objective, whose direction says which way is worse.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def group(parameters: Parameters) -> Group:
                   model_version:first_prediction:timestamp
                 """,
             ),
-            # With several exporters all must agree: their least favourable end for the older, most favourable for the new.
+            # With several exporters all must agree: the older's least favourable end, the newer's most favourable.
             record(
                 "model_version:quality_margin:worst", "min by (<score>) (instance_model_version:quality_margin:worst)"
             ),

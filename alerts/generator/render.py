@@ -39,7 +39,7 @@ def alerts(parameters: Parameters) -> list[Alert]:
 def render(parameters: Parameters) -> dict[str, str]:
     """The text of every rule file by its name."""
     return {
-        name: HEADER + yaml.dump({"groups": [_group(group, parameters) for group in groups]}, Dumper=_Dumper, **_STYLE)
+        name: HEADER + _dump({"groups": [_group(group, parameters) for group in groups]})
         for name, groups in files(parameters).items()
     }
 
@@ -88,4 +88,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
 
 
 _Dumper.add_representer(str, _text)
-_STYLE = {"sort_keys": False, "allow_unicode": True, "width": 10_000}
+
+
+def _dump(value: object) -> str:
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)

@@ -1,6 +1,6 @@
 """What rules are made of: records, alerts and groups as plain values, and the few shapes that all alerts share.
 
-Expressions and texts are written with <name> for a parameter of that name, so that PromQL's own braces stay as they are.
+Expressions and texts are written with <name> for a parameter of that name, so that PromQL's own braces stay.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from textwrap import dedent, indent
 
-from alerts.generator.parameters import Duration, Parameters
+from alerts.generator.durations import Duration
+from alerts.generator.parameters import Parameters
 
 JOB = ("job",)
 """What is never added up over: the job, and what else tells installations apart (add "cluster" if you have several)."""
@@ -82,8 +83,8 @@ def held(
     """The expression of an alert about a model: a verdict series (1 bad, 0 good, absent unknown) that is 1.
 
     Not knowing changes nothing. A gap of <bridge> does not interrupt what is becoming an alert, and a firing alert goes
-    by the last known verdict for <hold>: a score that vanishes does not resolve its alert. `condition` must hold too for
-    the alert to begin; what `ended` gives (a vector that is matched on `ended_by`) is over for certain.
+    by the last known verdict for <hold>: a score that vanishes does not resolve its alert. `condition` must hold too
+    for the alert to begin; what `ended` gives (a vector that is matched on `ended_by`) is over for certain.
     """
     over = f"\nunless on ({labels(ended_by)})\n{indent(dedent(ended).strip(), '  ')}" if ended else ""
     begins = f"\n  {dedent(condition).strip()}" if condition else ""

@@ -39,7 +39,8 @@ def group(parameters: Parameters) -> Group:
             "A model makes no predictions any more, though it usually does.",
             filled(
                 "Model {{ $labels.model }}: no prediction in the last {{ $labels.window }}; usually it is at least "
-                f"{look('model:predictions:low', WINDOW, COUNT, over='max_over_time')}. Either nobody asks, or its log does not reach Tidegauge."
+                f"{look('model:predictions:low', WINDOW, COUNT, over='max_over_time')}. Either nobody asks, or its "
+                "log does not reach Tidegauge."
             ),
             "model",
             MODEL,
@@ -52,7 +53,9 @@ def group(parameters: Parameters) -> Group:
                   (
                       model:predictions:increase{window="<traffic_window>"}
                     < bool
-                      <collapse_ratio> * (model:predictions:increase{window="<traffic_window>"} offset <day> >= <collapse_least>)
+                      <collapse_ratio> * (
+                        model:predictions:increase{window="<traffic_window>"} offset <day> >= <collapse_least>
+                      )
                   )
                 *
                   (
@@ -75,7 +78,8 @@ def group(parameters: Parameters) -> Group:
             p.collapse_for,
             "A model is asked far less than at the same time before.",
             filled(
-                f"Model {{{{ $labels.model }}}}: {look('model:predictions:increase', WINDOW, COUNT)} predictions in the last "
+                f"Model {{{{ $labels.model }}}}: {look('model:predictions:increase', WINDOW, COUNT)} predictions in "
+                "the last "
                 "{{ $labels.window }}, less than a fifth of what it was at this time <before> ago (" + _before() + ").",
                 before=p.day,
             ),

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from alerts.generator.parameters import Duration, Parameters
+from alerts.generator.durations import Duration
+from alerts.generator.parameters import Parameters
 from alerts.generator.render import write
 from tidegauge.config.durations import parse_duration
 

@@ -11,7 +11,9 @@ from alerts.generator.parameters import Parameters
 from alerts.generator.render import files
 from alerts.generator.rule import Record
 from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.detectors.detector import Published
 from tidegauge.publish import catalogue
+from tidegauge.publish.samples import Family
 
 PROMETHEUS = {"up", "ALERTS"}
 PROCESS = {"process_start_time_seconds", "process_resident_memory_bytes", "process_cpu_seconds_total"}
@@ -71,8 +73,7 @@ def metrics(expression: Expr) -> set[str]:
 def existing() -> set[str]:
     """Every name of a series that there is to read: published, recorded, or of Prometheus itself."""
     names = PROMETHEUS | PROCESS | {record.name for record in RECORDS}
-    families = [*catalogue.FAMILIES, *(family for detector in DETECTORS for family in detector.families)]
-    for family in families:
+    for family in _families():
         parts = ("_bucket", "_sum", "_count") if family.kind == "histogram" else ("",)
         names |= {family.name + part for part in parts}
     return names
@@ -80,7 +81,11 @@ def existing() -> set[str]:
 
 def counters() -> set[str]:
     """Names of series that only grow."""
-    families = [*catalogue.FAMILIES, *(family for detector in DETECTORS for family in detector.families)]
+    families = _families()
     names = {family.name for family in families if family.kind == "counter"}
     histograms = [family.name for family in families if family.kind == "histogram"]
     return names | {name + part for name in histograms for part in ("_bucket", "_sum", "_count")}
+
+
+def _families() -> list[Family | Published]:
+    return [*catalogue.FAMILIES, *(family for detector in DETECTORS for family in detector.families)]

@@ -1,4 +1,4 @@
-"""A model goes bad, recovers, and its exporter dies: what arrives, through the real chain, with durations 60 times shorter.
+"""A model goes bad, recovers, and its exporter dies: what arrives, through the real chain, 60 times as fast.
 
 Exporter, Prometheus with the rules of alerts/, Alertmanager with its routes and inhibition, receiver: all on loopback.
 """
