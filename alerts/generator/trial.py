@@ -50,7 +50,7 @@ def alertmanager(directory: Path, *, receiver: str, faster: float, repeat: str |
     settings = yaml.safe_load((HERE / "alertmanager.yml").read_text(encoding="utf-8"))
     settings["global"] = {"resolve_timeout": "5m"}
     settings["templates"] = [str(HERE / "templates" / "*.tmpl")]
-    _hasten(settings["route"], faster, repeat)
+    hasten(settings["route"], faster, repeat)
     settings["receivers"] = [_webhook(each["name"], receiver, len(each) > 1) for each in settings["receivers"]]
     path = directory / "alertmanager.yml"
     directory.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,8 @@ def alertmanager(directory: Path, *, receiver: str, faster: float, repeat: str |
     return path
 
 
-def _hasten(route: dict[str, Any], faster: float, repeat: str | None) -> None:
+def hasten(route: dict[str, Any], faster: float, repeat: str | None = None) -> None:
+    """Shortens the waits of a route and its children in place; `repeat` replaces every repeat_interval."""
     for name in _WAITS:
         if re.fullmatch(r"0\w*", str(route.get(name, "0"))):
             continue  # not said here, or nothing to shorten
@@ -66,7 +67,7 @@ def _hasten(route: dict[str, Any], faster: float, repeat: str | None) -> None:
     if repeat is not None and "repeat_interval" in route:
         route["repeat_interval"] = repeat
     for child in route.get("routes", ()):
-        _hasten(child, faster, repeat)
+        hasten(child, faster, repeat)
 
 
 def _webhook(name: str, receiver: str, wanted: bool) -> dict[str, Any]:
