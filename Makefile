@@ -17,7 +17,7 @@ TESTS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-crash lint format bench flights clean
+.PHONY: help demo test test-crash alerts lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make flights     replay the flights of 2013 and compare with a plain recount'
 	@echo 'make test        all tests; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
+	@echo 'make alerts      write the rules of alerts/ from their generator'
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
 	@echo 'make bench       the benchmarks behind the figures in docs/'
@@ -38,6 +39,9 @@ test: $(DEVELOPMENT) $(PROMETHEUS)
 
 test-crash: $(DEVELOPMENT)
 	TIDEGAUGE_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash
+
+alerts: $(DEVELOPMENT)
+	$(BIN)/python -m alerts.generator
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
@@ -79,7 +83,8 @@ $(DEVELOPMENT): $(BIN)/pip pyproject.toml
 # Debian's packages are unpacked, not installed: the tests need the programs, and nobody wants the services started.
 $(PROMETHEUS):
 	@mkdir -p $(TOOLS)
-	@if command -v prometheus && command -v promtool && command -v amtool; then :; else \
+	@if command -v prometheus && command -v promtool && command -v amtool && \
+	   { command -v prometheus-alertmanager || command -v alertmanager; }; then :; else \
 		set -e; cd $(TOOLS); \
 		apt-get download prometheus prometheus-alertmanager 2>/dev/null || { \
 			$(AS_ROOT) apt-get update; apt-get download prometheus prometheus-alertmanager; }; \

@@ -1,11 +1,11 @@
-"""`python -m alerts.generator [directory]`: writes alerts/rules/, or the same files elsewhere."""
+"""`python -m alerts.generator`: writes alerts/rules/ and the table in alerts/README.md."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from alerts.generator.parameters import Parameters
+from alerts.generator.render import README, RULES, with_table, write
 
-from alerts.generator.render import RULES, write
-
-for path in write(Path(sys.argv[1]) if len(sys.argv) > 1 else RULES):
+for path in write(RULES):
     print(path)
+README.write_text(with_table(README.read_text(encoding="utf-8"), Parameters()), encoding="utf-8")
+print(README)

@@ -19,11 +19,11 @@ def group(parameters: Parameters) -> Group:
     rules: list[Record | Alert] = [
         Record(
             "model:mature_predictions:sum",
-            filled('sum by (<by>) (model_window_mature_predictions{window!="lifetime"})'),
+            filled('sum by (<by>) (last_over_time(model_window_mature_predictions{window!="lifetime"}[<bridge>]))'),
         ),
         Record(
             "model:labeled_predictions:sum",
-            filled('sum by (<by>) (model_window_labeled_predictions{window!="lifetime"})'),
+            filled('sum by (<by>) (last_over_time(model_window_labeled_predictions{window!="lifetime"}[<bridge>]))'),
         ),
         Record(
             "model:feedback_coverage:ratio",

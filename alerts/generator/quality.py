@@ -47,18 +47,25 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record(
             "model_version:quality_score:merged",
             """
-              sum by (<score>) (model_quality_numerator{metric!="rmse", window!="lifetime"})
-            / sum by (<score>) (model_quality_denominator{metric!="rmse", window!="lifetime"})
+              sum by (<score>) (last_over_time(model_quality_numerator{metric!="rmse", window!="lifetime"}[<bridge>]))
+            /
+              sum by (<score>) (last_over_time(model_quality_denominator{metric!="rmse", window!="lifetime"}[<bridge>]))
             or
               sqrt(
-                  sum by (<score>) (model_quality_numerator{metric="rmse", window!="lifetime"})
-                / sum by (<score>) (model_quality_denominator{metric="rmse", window!="lifetime"})
+                sum by (<score>) (last_over_time(model_quality_numerator{metric="rmse", window!="lifetime"}[<bridge>]))
+                /
+                sum by (<score>) (last_over_time(model_quality_denominator{metric="rmse", window!="lifetime"}[<bridge>]))
               )
             or
-              max by (<score>) (model_quality_score{window!="lifetime"})
+              max by (<score>) (last_over_time(model_quality_score{window!="lifetime"}[<bridge>]))
             """,
         ),
-        record("model_version:quality_samples:sum", 'sum by (<score>) (model_quality_samples{window!="lifetime"})'),
+        record(
+            "model_version:quality_samples:sum",
+            """
+            sum by (<score>) (last_over_time(model_quality_samples{window!="lifetime"}[<bridge>]))
+            """,
+        ),
         record(
             "model_version:quality_margin:merged",
             """
@@ -101,7 +108,11 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         ),
         record(
             "model_version:mature_predictions:sum",
-            'sum by (job, model, version, channel, window) (model_window_mature_predictions{window!="lifetime"})',
+            """
+            sum by (job, model, version, channel, window) (
+              last_over_time(model_window_mature_predictions{window!="lifetime"}[<bridge>])
+            )
+            """,
         ),
         record(
             "model_version:retired:bool",
@@ -116,7 +127,7 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             "model_version:quality_unknown:bool",
             """
             (
-                1 - max by (<score>) (model_quality_state{state="ok", window!="lifetime"})
+                1 - max by (<score>) (last_over_time(model_quality_state{state="ok", window!="lifetime"}[<bridge>]))
               or
                 last_over_time(model_version:quality_unknown:bool[<bridge>]) * 0 + 1
             )
@@ -132,14 +143,14 @@ def _records(p: Parameters) -> tuple[Record, ...]:
 def _margin(at_least: str, at_most: str) -> str:
     return f"""
         (
-            model_quality_score_{at_least}{{window!="lifetime"}}
+            last_over_time(model_quality_score_{at_least}{{window!="lifetime"}}[<bridge>])
           - on (<metric>) group_left () model_version:quality_objective:target{{direction="at_least"}}
           or
             model_version:quality_objective:target{{direction="at_most"}}
-          - on (<metric>) group_right () model_quality_score_{at_most}{{window!="lifetime"}}
+          - on (<metric>) group_right () last_over_time(model_quality_score_{at_most}{{window!="lifetime"}}[<bridge>])
         )
-        and on (<instance>) (model_quality_state{{state="ok"}} == 1)
-        and on (<instance>) (model_quality_samples >= <minimum_samples>)
+        and on (<instance>) (last_over_time(model_quality_state{{state="ok"}}[<bridge>]) == 1)
+        and on (<instance>) (last_over_time(model_quality_samples[<bridge>]) >= <minimum_samples>)
         """
 
 

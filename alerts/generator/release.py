@@ -27,7 +27,11 @@ def group(parameters: Parameters) -> Group:
         (
             record(
                 "model_version:first_prediction:timestamp",
-                "min by (job, model, version) (model_version_first_prediction_timestamp_seconds)",
+                """
+                min by (job, model, version) (
+                  last_over_time(model_version_first_prediction_timestamp_seconds[<bridge>])
+                )
+                """,
             ),
             # When the version was first seen, wherever it has a score to compare.
             record(

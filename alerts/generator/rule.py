@@ -82,15 +82,16 @@ def held(
 ) -> str:
     """The expression of an alert about a model: a verdict series (1 bad, 0 good, absent unknown) that is 1.
 
-    Not knowing changes nothing. A gap of <bridge> does not interrupt what is becoming an alert, and a firing alert goes
-    by the last known verdict for <hold>: a score that vanishes does not resolve its alert. `condition` must hold too
-    for the alert to begin; what `ended` gives (a vector that is matched on `ended_by`) is over for certain.
+    Not knowing changes nothing. Verdicts are made of what each exporter said within <bridge>, or of increases over
+    longer, so that a missed scrape leaves no gap; and a firing alert goes by the last known verdict for <hold>: a score
+    that vanishes does not resolve its alert. `condition` must hold too for the alert to begin; what `ended` gives (a
+    vector that is matched on `ended_by`) is over for certain.
     """
     over = f"\nunless on ({labels(ended_by)})\n{indent(dedent(ended).strip(), '  ')}" if ended else ""
     begins = f"\n  {dedent(condition).strip()}" if condition else ""
     inner = f"""\
 (
-  last_over_time({verdict}[<bridge>]) == 1{begins}
+  {verdict} == 1{begins}
 or
   last_over_time({verdict}[<hold>]) == 1
     and on ({labels(by)}) ALERTS{{alertname="{alert}", alertstate="firing"}}

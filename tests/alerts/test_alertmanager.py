@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 import yaml
@@ -195,13 +196,13 @@ def test_what_mutes_what(
 def alert_of(name: str, severity: str, start: str, **labels: str) -> dict[str, Any]:
     """As Prometheus sends it, with this alert's own texts."""
     summary = next(alert.summary for alert in alerts(PARAMETERS) if alert.name == name)
-    board = f"{PARAMETERS.grafana}/d/tidegauge-model?var-job=tidegauge&var-model={labels.get('model', '')}"
+    board = f"{PARAMETERS.grafana}/d/tidegauge-model?var-job=tidegauge&var-model={quote_plus(labels.get('model', ''))}"
     return {
         "labels": {"alertname": name, "severity": severity, "job": "tidegauge", **labels},
         "annotations": {
             "summary": summary,
-            "description": f"Model {labels.get('model')}, version {labels.get('version', 'v1')}: accuracy is 0.85 over the "
-            "last 1h; its objective is at least 0.9 & more than <0.8>.",
+            "description": f"Model {labels.get('model')}, version {labels.get('version', 'v1')}: accuracy is 0.85 over "
+            "the last 1h; its objective is at least 0.9 & more than <0.8>.",
             "runbook_url": f"{PARAMETERS.runbooks}/{name}.md",
             "dashboard_url": board,
         },
@@ -264,7 +265,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 "slack-fired.json": found("/slack", "Critical: fraud"),
                 "slack-markup.json": found("/slack", "ModelSilent"),
                 "slack-two.json": found("/slack", '"color": "warning"'),
-                "pagerduty-fired.json": found("/enqueue", '"trigger"'),
+                "pagerduty-fired.json": found("/enqueue", "Critical: fraud"),
                 "webhook-fired.json": found("/alerts", '"receiver": "payments-pager"'),
             }
             message = wait_until(lambda: mailed("spam"), what="the mail")
@@ -273,7 +274,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             texts["email-two.html"] = stable(message.get_body(("html",)).get_content())
             manager.post([{**MISSED, "endsAt": "2026-03-05T10:40:00Z"}])
             texts["slack-resolved.json"] = found("/slack", '"color": "good"')
-            texts["pagerduty-resolved.json"] = found("/enqueue", '"resolve"')
+            texts["pagerduty-resolved.json"] = found("/enqueue", "Resolved: fraud")
             texts["webhook-resolved.json"] = found("/alerts", '"status": "resolved"')
             # The secret is the content of its file.
             assert {call.headers.get("Authorization") for call in sink.calls if call.path == "/alerts"} == {

@@ -95,8 +95,12 @@ def test_what_goes_wrong_arrives_what_recovers_resolves_and_a_dead_exporter_mute
                 sink.wait("Watchdog", "firing")
                 prometheus.wait_scraped()
 
+                # All is well, and nothing is said.
+                wait_until(lambda: prometheus.query("model_version:quality_missed:bool"), what="a verdict")
+                time.sleep(2)
+                assert set(prometheus.query('ALERTS{alertname!="Watchdog"}')) == set()
+
                 # It goes bad.
-                assert not sink.alerts("ModelObjectiveMissed", "firing")
                 service.predict(4_000, right=0.6)
                 fired = sink.wait("ModelObjectiveMissed", "firing", seconds=45)
                 assert fired["receiver"] == "payments-pager"
@@ -118,6 +122,14 @@ def test_what_goes_wrong_arrives_what_recovers_resolves_and_a_dead_exporter_mute
                 assert about["runbook_url"].endswith("/alerts/runbooks/ModelObjectiveMissed.md")
                 assert "/d/tidegauge-model?" in about["dashboard_url"]
                 assert "var-model=fraud&var-version=v7" in about["dashboard_url"]
+
+                # A restart of the exporter resolves nothing.
+                before = len(sink.calls)
+                exporter.stop()
+                exporter.start().wait_ready()
+                prometheus.wait_scraped()
+                sink.wait("ModelObjectiveMissed", "firing", since=before + 1, seconds=45)
+                assert not sink.alerts("ModelObjectiveMissed", "resolved")
 
                 # It recovers.
                 service.predict(60_000, right=0.99)

@@ -13,7 +13,7 @@ from promql_parser import AggregateExpr, BinaryExpr, Call, LabelModifierType, Ma
 
 from alerts.generator.durations import Duration, minutes
 from alerts.generator.parameters import Parameters
-from alerts.generator.render import RULES, alerts, files, render, write
+from alerts.generator.render import README, RULES, alerts, files, render, with_table, write
 from alerts.generator.rule import Alert
 from tests.alerts.queries import (
     COMPARISONS,
@@ -47,6 +47,12 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_the_committed_rules_are_what_the_generator_writes() -> None:
     written = {path.name: path.read_text(encoding="utf-8") for path in RULES.iterdir()}
     assert written == render(PARAMETERS), "run `make alerts`"
+
+
+def test_the_table_of_alerts_is_what_the_generator_writes() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text == with_table(text, PARAMETERS), "run `make alerts`"
+    assert all(f"[{alert.name}]" in text for alert in ALERTS)
 
 
 @pytest.mark.parametrize("factor", [1, 60, 600])
