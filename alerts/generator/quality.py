@@ -51,11 +51,11 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             /
               sum by (<score>) (last_over_time(model_quality_denominator{metric!="rmse", window!="lifetime"}[<bridge>]))
             or
-              sqrt(
-                sum by (<score>) (last_over_time(model_quality_numerator{metric="rmse", window!="lifetime"}[<bridge>]))
-                /
-                sum by (<score>) (last_over_time(model_quality_denominator{metric="rmse", window!="lifetime"}[<bridge>]))
-              )
+            sqrt(
+              sum by (<score>) (last_over_time(model_quality_numerator{metric="rmse", window!="lifetime"}[<bridge>]))
+              /
+              sum by (<score>) (last_over_time(model_quality_denominator{metric="rmse", window!="lifetime"}[<bridge>]))
+            )
             or
               max by (<score>) (last_over_time(model_quality_score{window!="lifetime"}[<bridge>]))
             """,

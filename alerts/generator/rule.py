@@ -14,7 +14,7 @@ from alerts.generator.durations import Duration
 from alerts.generator.parameters import Parameters
 
 JOB = ("job",)
-"""What is never added up over: the job, and what else tells installations apart (add "cluster" if you have several)."""
+"""What is never added up over: the job keeps installations apart."""
 EXPORTER = (*JOB, "instance")
 MODEL = (*JOB, "model")
 VERSION = (*MODEL, "version")
