@@ -24,7 +24,7 @@ ATHERIS := $(VENV)/.atheris-installed
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs dashboards pictures test test-crash fuzz lint format bench flights clean
+.PHONY: help demo docs dashboards pictures alerts test test-crash fuzz lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make test        all tests; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
 	@echo 'make fuzz        each fuzz target for SECONDS=600; TARGET=web_requests, ENGINE=atheris, REPLAY=file'
+	@echo 'make alerts      write the rules of alerts/ from their generator'
 	@echo 'make lint        formatting, lint rules, types'
 	@echo 'make format      apply formatting and the safe fixes'
 	@echo 'make docs        regenerate the references in docs/ and the JSON Schema'
@@ -52,6 +53,9 @@ test-crash: $(DEVELOPMENT)
 
 fuzz: $(DEVELOPMENT) $(if $(filter atheris,$(ENGINE)),$(ATHERIS))
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) --engine $(ENGINE) $(if $(TARGET),--target $(TARGET)) $(if $(REPLAY),--replay $(REPLAY))
+
+alerts: $(DEVELOPMENT)
+	$(BIN)/python -m alerts.generator
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
@@ -107,7 +111,8 @@ $(ATHERIS): $(BIN)/pip
 # Debian's packages are unpacked, not installed: the tests need the programs, and nobody wants the services started.
 $(PROMETHEUS):
 	@mkdir -p $(TOOLS)
-	@if command -v prometheus && command -v promtool && command -v amtool; then :; else \
+	@if command -v prometheus && command -v promtool && command -v amtool && \
+	   { command -v prometheus-alertmanager || command -v alertmanager; }; then :; else \
 		set -e; cd $(TOOLS); \
 		apt-get download prometheus prometheus-alertmanager 2>/dev/null || { \
 			$(AS_ROOT) apt-get update; apt-get download prometheus prometheus-alertmanager; }; \
