@@ -269,14 +269,18 @@ def lag_bytes(metrics: Metrics) -> float:
 class PrometheusServer(_Process):
     """Debian's Prometheus, scraping one target every second (or as told), with an empty database."""
 
-    def __init__(self, target: str, directory: Path, *, interval: str = "1s", scrape: str = "") -> None:
+    def __init__(
+        self, target: str, directory: Path, *, interval: str = "1s", scrape: str = "", arguments: Sequence[str] = ()
+    ) -> None:
         """`target` as "http://host:port" or "host:port"; `directory`, made here, holds configuration and data.
 
-        `scrape` are further lines of the scrape configuration.
+        `scrape` are further lines of the scrape configuration, `arguments` of the command line. Another configuration
+        may be written to prometheus.yml before start.
         """
         directory.mkdir(parents=True, exist_ok=True)
         super().__init__("Prometheus", directory / "prometheus.log")
         self._directory = directory
+        self._arguments = arguments
         self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         (directory / "prometheus.yml").write_text(
@@ -290,7 +294,7 @@ class PrometheusServer(_Process):
         """Starts it; returns when it answers queries."""
         command: list[str | Path] = [tool("prometheus"), f"--config.file={self._directory / 'prometheus.yml'}"]
         command += [f"--storage.tsdb.path={self._directory / 'data'}", f"--web.listen-address={LOOPBACK}:{self.port}"]
-        self._launch(command, {})
+        self._launch([*command, *self._arguments], {})
         deadline = time.monotonic() + seconds
         while not self._ready():
             self._must_run()

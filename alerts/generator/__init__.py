@@ -1,0 +1,1 @@
+"""Writes the recording and alerting rules of alerts/rules/. One subject a file; run by `make alerts`."""
