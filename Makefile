@@ -28,7 +28,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo        watch two versions of a model on simulated traffic, http://localhost:8433'
+	@echo 'make demo        a model breaks on simulated traffic, and you are told: exporter, Prometheus, Alertmanager'
 	@echo 'make flights     replay the flights of 2013 and compare with a plain recount'
 	@echo 'make test        all tests; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
@@ -41,8 +41,10 @@ help:
 	@echo 'make bench       the benchmarks behind the figures in docs/'
 	@echo 'make clean       remove what these targets made'
 
+# Where Prometheus and Alertmanager cannot be had, the demo does without, and says so.
 demo: $(RUNTIME)
-	@exec $(BIN)/tidegauge demo
+	@$(MAKE) --no-print-directory $(PROMETHEUS) || echo 'Prometheus and Alertmanager cannot be had here.'
+	@exec $(BIN)/python -m alerts.demo
 
 test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS) $(CHROMIUM)
 	$(BIN)/python -m pytest $(TESTS)
