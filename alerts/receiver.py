@@ -10,6 +10,7 @@ import hmac
 import json
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 MOST_BYTES = 1 << 20
-RULE = "─" * 100
+WIDTH = 100
+RULE = "─" * WIDTH
 WATCHDOG = "Watchdog"
 _CODES = {"missed": "ModelObjectiveMissed", "silent": "ModelSilent"}
 """Verdicts of the exporter's page, by the runbook that is about them."""
@@ -44,13 +46,17 @@ def text(notification: Mapping[str, Any], at: float) -> str:
         owner = f", owner {labels['owner']}" if "owner" in labels else ""
         lines += [
             "",
-            _clean(f"  {word}: {about.get('summary', '')}"),
-            _clean(f"  {about.get('description', '')}"),
+            *_wrapped(f"{word}: {about.get('summary', '')}"),
+            *_wrapped(about.get("description", "")),
             _clean(f"  {labels['alertname']}, {when}{owner}"),
             *([_clean(f"  What to do: {about['runbook_url']}")] if "runbook_url" in about else []),
             *([_clean(f"  Board:      {about['dashboard_url']}")] if "dashboard_url" in about else []),
         ]
     return "\n".join([*lines, RULE])
+
+
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(_clean(sentence), WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _moment(stamp: str) -> str:
