@@ -191,16 +191,19 @@ def test_the_broken_release_breaks_is_repaired_and_breaks_again_only_if_it_repea
 
 def test_following_continues_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tidegauge", "simulate", "--scenario", "broken-release", "--follow"]
-    counts = [0]
+    log = tmp_path / simulate.PREDICTIONS
+
+    def lines() -> int:
+        return log.read_bytes().count(b"\n") if log.exists() else 0
+
     for number in (signal.SIGTERM, signal.SIGINT):
+        enough = lines() + 50
         with subprocess.Popen([*command, "--output", tmp_path], env={**os.environ, **ENVIRONMENT}) as process:
-            log = tmp_path / simulate.PREDICTIONS
-            wait_until(lambda: log.exists() and len(read(log)) > counts[-1] + 50, what="new predictions")
+            wait_until(lambda enough=enough: lines() > enough, what="new predictions")  # type: ignore[misc]
             process.send_signal(number)
             assert process.wait(PATIENCE) == 0
-        counts.append(len(read(log)))
     ids = [record["prediction_id"] for record in read(log)]
-    assert len(set(ids)) == len(ids) == counts[-1]
+    assert len(set(ids)) == len(ids) == lines()
 
 
 def test_following_ends_where_nothing_can_be_written(tmp_path: Path) -> None:
