@@ -24,11 +24,12 @@ ATHERIS := $(VENV)/.atheris-installed
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs dashboards pictures alerts test test-crash fuzz lint format bench flights clean
+.PHONY: help demo secrets docs dashboards pictures alerts test test-crash fuzz lint format bench flights clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo        watch two versions of a model on simulated traffic, http://localhost:8433'
+	@echo 'make demo        a model breaks on simulated traffic, and you are told: exporter, Prometheus, Alertmanager'
+	@echo 'make secrets     make up the two secrets of docker-compose.yml'
 	@echo 'make flights     replay the flights of 2013 and compare with a plain recount'
 	@echo 'make test        all tests; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
@@ -42,8 +43,18 @@ help:
 	@echo 'make bench       the benchmarks behind the figures in docs/'
 	@echo 'make clean       remove what these targets made'
 
+# Where Prometheus and Alertmanager cannot be had, the demo does without, and says so.
 demo: $(RUNTIME)
-	@exec $(BIN)/tidegauge demo
+	@$(MAKE) --no-print-directory $(PROMETHEUS) || echo 'Prometheus and Alertmanager cannot be had here.'
+	@exec $(BIN)/python -m alerts.demo
+
+# Docker mounts a secret with the owner and mode of its file, and its readers are other users: the directory protects it.
+secrets: compose/secrets/grafana_admin_password compose/secrets/webhook_token
+
+compose/secrets/%:
+	@mkdir -p $(@D) && chmod 0700 $(@D)
+	@od -An -N24 -v -tx1 /dev/urandom | tr -d ' \n' > $@ && chmod 0444 $@
+	@echo $@
 
 test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS) $(CHROMIUM)
 	$(BIN)/python -m pytest $(TESTS)

@@ -6,6 +6,7 @@ Nothing is written anew: the committed alertmanager.yml is read and changed in t
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,23 @@ ARGUMENTS = ("--rules.alert.resend-delay=1s", "--rules.alert.for-grace-period=0s
 _WAITS = ("group_wait", "group_interval", "repeat_interval")
 
 
-def prometheus(directory: Path, *, exporter: str, alertmanager: str, faster: float, scrape: str = "1s") -> Path:
+def prometheus(
+    directory: Path,
+    *,
+    exporter: str,
+    alertmanager: str,
+    faster: float,
+    scrape: str = "1s",
+    links_to: str | None = None,
+) -> Path:
     """Writes prometheus.yml and the rules, `faster` times as fast, into `directory`; the configuration's path.
 
-    `exporter` and `alertmanager` as "host:port".
+    `exporter` and `alertmanager` as "host:port". Notifications lead to boards and /runbooks/ at the URL `links_to`, or
+    where the committed rules lead.
     """
     parameters = Parameters().faster(faster)
+    if links_to is not None:
+        parameters = replace(parameters, grafana=links_to, runbooks=f"{links_to}/runbooks")
     write(directory / "rules", parameters)
     settings = yaml.safe_load((HERE / "prometheus.yml").read_text(encoding="utf-8"))
     settings["global"] = {

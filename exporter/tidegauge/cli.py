@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--scenario", required=True, metavar="NAME")
     simulate.add_argument("--output", type=Path, required=True, metavar="DIR")
     simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument(
+        "--follow", action="store_true", help="go on in real time, the scenario once an hour, until stopped"
+    )
     simulate.set_defaults(command=_simulate)
     return parser
 
@@ -124,9 +127,11 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tidegauge.simulate import simulate
+    from tidegauge.simulate import follow, simulate
 
     try:
+        if options.follow:
+            return follow(options.scenario, options.output, seed=options.seed)
         simulate(options.scenario, options.output, seed=options.seed)
     except (ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,40 +21,59 @@ from tidegauge.publish.listener import parse_address
 from tidegauge.publish.samples import AnySamples, Family, Samples
 from tidegauge.simulate import CONFIGURATION, Live, configuration, find
 
-SCENARIO = "two-versions"
 WINDOW = "5m"
-SHOWN_EVERY = 5.0
-"""Seconds between two tables in the terminal."""
+SHORT_WINDOW = "1m"
 
 
-def demo(listen: str, web_config: Path | None = None) -> int:
-    """Runs until SIGINT or SIGTERM; the exit status. `listen` is "host:port"."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the demo shows; the default is what `tidegauge demo` shows by itself."""
+
+    scenario: str = "two-versions"
+    duration: int = 900_000  # ms over which the scenario runs; it begins before the demo does
+    shown_every: float = 5.0  # s between two tables in the terminal
+    links: Mapping[str, str] = field(default_factory=dict)  # of the page, by the names of the configuration
+    notes: str = (
+        "Only the exporter runs here. In a checkout, `make demo` adds Prometheus with the alert rules, and\n"
+        "Alertmanager with a receiver that prints its notifications.\n"
+    )
+
+    @property
+    def history(self) -> int:
+        """How much of the scenario, in ms, lies before the demo's start."""
+        return self.duration * 2 // 15
+
+
+def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) -> int:
+    """Runs until SIGINT, SIGTERM or SIGHUP; the exit status. `listen` is "host:port"."""
+    plan = plan or Plan()
     log.configure("warning", "logfmt")
     with TemporaryDirectory(prefix="tidegauge-demo-") as name:
         directory = Path(name)
-        scenario = find(SCENARIO)
+        scenario = find(plan.scenario)
         (directory / CONFIGURATION).write_text(
             configuration(
                 scenario,
                 maturity="15s",
-                windows=("1m", WINDOW),
+                windows=(SHORT_WINDOW, WINDOW),
                 refresh_interval="1s",
                 poll_interval="250ms",
                 block="10s",
                 grace="10s",
+                links=plan.links,
             )
         )
-        terminal = _Terminal()
+        terminal = _Terminal(plan.shown_every)
         try:
             runner = Runner(directory / CONFIGURATION, listen=listen, web_config=web_config, on_refresh=terminal.show)
         except (ConfigurationError, OSError, ValueError) as error:
             print(f"tidegauge: {_refusal(listen, error)}", file=sys.stderr)
             return 2
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: runner.stop())
         address = f"{runner.scheme}://{parse_address(listen)[0] or 'localhost'}:{runner.port}"
-        print(_welcome(scenario.description, address, directory), flush=True)
-        with Live(SCENARIO, directory):
+        print(_welcome(scenario.description, address, directory, plan.notes), flush=True)
+        with Live(plan.scenario, directory, duration=plan.duration, history=plan.history):
             runner.run()
     print("\nStopped; the temporary directory is gone.", flush=True)
     return 0
@@ -67,7 +87,7 @@ def _refusal(listen: str, error: Exception) -> str:
     )
 
 
-def _welcome(description: str, address: str, directory: Path) -> str:
+def _welcome(description: str, address: str, directory: Path, notes: str) -> str:
     return f"""\
 Tidegauge demo. Simulated: {description}.
 The truth about a prediction comes a few seconds after it; a prediction is scored when it is 15 s old.
@@ -76,6 +96,7 @@ The truth about a prediction comes a few seconds after it; a prediction is score
   {address}/metrics   what Prometheus scrapes
   {directory}   the logs and the configuration
 
+{notes}
 Ctrl-C stops it and removes the directory.
 """
 
@@ -94,7 +115,9 @@ def _hints(better: str, worse: str) -> str:
 class _Terminal:
     """Prints a table of the versions now and then; called from the exporter's saver thread alone."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: float) -> None:
+        """`every` in seconds."""
+        self._every = every
         self._next = 0.0
         self._explained = False
 
@@ -104,7 +127,7 @@ class _Terminal:
         scores = _by_version(samples, catalogue.MODEL_QUALITY_SCORE)
         if not scores:
             return
-        self._next = time.monotonic() + SHOWN_EVERY
+        self._next = time.monotonic() + self._every
         lower = _by_version(samples, catalogue.MODEL_QUALITY_SCORE_LOWER)
         upper = _by_version(samples, catalogue.MODEL_QUALITY_SCORE_UPPER)
         labeled = _by_version(samples, catalogue.MODEL_QUALITY_SAMPLES)

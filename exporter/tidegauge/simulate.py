@@ -6,9 +6,11 @@ The same seed, start and scenario write the same bytes.
 
 from __future__ import annotations
 
+import json
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,10 @@ Curve = tuple[tuple[float, float], ...]
 PREDICTIONS = "predictions.jsonl"
 FEEDBACK = "feedback.jsonl"
 CONFIGURATION = "tidegauge.yml"
+
+# When the version of the scenario "broken-release" breaks, and when it is repaired; progress of the run.
+BREAKS = 0.2
+REPAIRED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,23 @@ SCENARIOS: tuple[Scenario, ...] = (
         ),
         countries=(("US", 0.4), ("DE", 0.25), ("BR", 0.2), ("JP", 0.1), ("NZ", 0.05)),
     ),
+    Scenario(
+        name="broken-release",
+        description="v2 is as good as v1, 94 times in 100, until it breaks: 70 in 100; later it is repaired",
+        model="fraud",
+        versions=(
+            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.03, 1.0), (0.05, 0.6)), latency_ms=12.0, error_ratio=0.002),
+            Version(
+                "v2",
+                ((BREAKS, 0.94), (BREAKS + 0.01, 0.7), (REPAIRED, 0.7), (REPAIRED + 0.01, 0.94)),
+                0.94,
+                ((0, 0.0), (0.03, 0.0), (0.05, 0.4)),
+                latency_ms=13.0,
+                error_ratio=0.002,
+            ),
+        ),
+        countries=(("US", 0.4), ("DE", 0.25), ("BR", 0.2), ("JP", 0.1), ("NZ", 0.05)),
+    ),
 )
 
 
@@ -85,15 +108,20 @@ def configuration(
     poll_interval: str = "1s",
     block: str = "5m",
     grace: str = "5m",
+    links: Mapping[str, str] | None = None,
 ) -> str:
-    """A configuration file that reads the scenario's logs from its own directory; durations as YAML spells them."""
+    """A configuration file that reads the scenario's logs from its own directory; durations as YAML spells them.
+
+    `links` are those of the page: URL templates by name.
+    """
+    leading = "".join(f"  {name}: {json.dumps(template)}\n" for name, template in (links or {}).items())
     return f"""\
 # {scenario.description}
 state: state
 clock: {clock}
 refresh_interval: {refresh_interval}
 poll_interval: {poll_interval}
-sources:
+{"links:" + chr(10) + leading if leading else ""}sources:
   - predictions: {PREDICTIONS}
   - feedback: {FEEDBACK}
     channel: outcome
@@ -122,13 +150,27 @@ models:
 class Traffic:
     """The scenario's two logs as streams of bytes, produced step by step. Owned by one thread."""
 
-    def __init__(self, scenario: Scenario, *, seed: int, start: int, duration: int, rate: float, delay: int) -> None:
-        """`start`, `duration` (over which the curves run) and `delay` in ms; `rate` in predictions a second."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int,
+        start: int,
+        duration: int,
+        rate: float,
+        delay: int,
+        repeating: bool = False,
+    ) -> None:
+        """`start`, `duration` (over which the curves run) and `delay` in ms; `rate` in predictions a second.
+
+        After `duration` the curves hold their last value or, if `repeating`, begin again.
+        """
         self.scenario = scenario
         self.now = start
         self._start = start
         self._duration = duration
         self._rate = rate
+        self._repeating = repeating
         self._delay = delay * scenario.feedback_delay
         self._random = np.random.default_rng(seed)
         self._count = 0
@@ -147,6 +189,8 @@ class Traffic:
         n = int(random.poisson(self._rate * (until - self.now) / 1000))
         times = np.sort(random.integers(self.now, until, n))
         progress = (times - self._start) / self._duration
+        if self._repeating:
+            progress %= 1
         version = _choose(random, np.stack([_at(v.share, progress) for v in scenario.versions], axis=1))
         country = _choose(
             random, np.broadcast_to([share for _, share in scenario.countries], (n, len(scenario.countries)))
@@ -232,7 +276,8 @@ class Live:
     """Appends a scenario's traffic to the logs in `output` in real time, from its own thread, until stopped.
 
     `start` first writes `history` ms of the past, so that there is something to see at once; the curves run over
-    `duration` from there and then hold. A log larger than `rotate_bytes` is renamed to `.1`, as logrotate would.
+    `duration` from there and then hold or, if `repeating`, begin again. A log larger than `rotate_bytes` is renamed to
+    `.1`, as logrotate would.
     Times in ms.
     """
 
@@ -248,6 +293,7 @@ class Live:
         duration: int = 900_000,
         interval: float = 0.5,
         rotate_bytes: int = 16 << 20,
+        repeating: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`rate` in predictions a second, `interval` between writes in seconds, `clock` in seconds since the epoch."""
@@ -256,7 +302,9 @@ class Live:
         self._interval = interval
         self._rotate_bytes = rotate_bytes
         begin = self._milliseconds() - history
-        self._traffic = Traffic(find(scenario), seed=seed, start=begin, duration=duration, rate=rate, delay=delay)
+        self._traffic = Traffic(
+            find(scenario), seed=seed, start=begin, duration=duration, rate=rate, delay=delay, repeating=repeating
+        )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulated-traffic", daemon=True)
 
@@ -265,6 +313,11 @@ class Live:
         self._output.mkdir(parents=True, exist_ok=True)
         self._write()
         self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether it is being written: it ends by itself where it cannot, for instance on a full disk."""
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """Ends the traffic; when this returns nothing more is written."""
@@ -300,6 +353,22 @@ class Live:
 
     def _milliseconds(self) -> int:
         return int(self._clock() * 1000)
+
+
+def follow(scenario: str, output: Path, *, seed: int = 0, duration: int = 3_600_000) -> int:
+    """Writes the scenario's logs in real time, again and again, until SIGINT or SIGTERM; the exit status.
+
+    Logs that are there already are continued. `duration` of one run in ms. Raises ValueError for an unknown scenario,
+    OSError if the logs cannot be written.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    with Live(scenario, output, seed=seed, history=0, duration=duration, repeating=True) as live:
+        while not stopping.wait(1):
+            if not live.running:
+                return 1  # why, the thread has said
+    return 0
 
 
 def _at(curve: Curve, progress: Floats) -> Floats:

@@ -92,6 +92,7 @@ def test_both_versions_are_scored_within_twenty_seconds_and_interrupting_leaves_
 
     wait_until(lambda: "do not overlap" in demo.said(), what="the hints in the terminal")
     assert f"{demo.url}/metrics" in demo.said()
+    assert "Only the exporter runs here" in demo.said()
     for version in ("v1", "v2"):
         assert re.search(
             rf"^ +{version} +[\d,]+ +[\d,]+ +0\.\d{{3}}  0\.\d{{3}} to 0\.\d{{3}}$", demo.said(), re.MULTILINE

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.processes import ENVIRONMENT, PATIENCE, tidegauge_command, wait_until
 from tidegauge import simulate
 
 START = 1_750_000_000_000
@@ -147,3 +153,61 @@ def test_live_logs_rotate_without_losing_a_line(tmp_path: Path) -> None:
     kept = read(tmp_path / f"{simulate.PREDICTIONS}.1") + read(tmp_path / simulate.PREDICTIONS)
     numbers = [int(record["prediction_id"].rpartition("-")[2]) for record in kept]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def accuracy(predictions: bytes, feedback: bytes, version: str, since: int, until: int) -> float:
+    """The share of right answers among the version's labelled predictions of a time, in ms since START."""
+    labels = {record["prediction_id"]: record["label"] for record in map(json.loads, feedback.splitlines())}
+    right = [
+        record["prediction"] == labels[record["prediction_id"]]
+        for record in map(json.loads, predictions.splitlines())
+        if record["version"] == version
+        and record["prediction_id"] in labels
+        and since <= datetime.fromisoformat(record["timestamp"]).timestamp() * 1000 - START < until
+    ]
+    assert len(right) > 300
+    return float(np.mean(right))
+
+
+@pytest.mark.parametrize("repeating", [True, False])
+def test_the_broken_release_breaks_is_repaired_and_breaks_again_only_if_it_repeats(repeating: bool) -> None:
+    span = 100_000
+    traffic = simulate.Traffic(
+        simulate.find("broken-release"), seed=4, start=START, duration=span, rate=200, delay=10, repeating=repeating
+    )
+    predictions, feedback = (
+        b"".join(parts) for parts in zip(*(traffic.step(START + n * span) for n in (1, 2)), strict=True)
+    )
+    breaks, repaired = int(span * simulate.BREAKS), int(span * simulate.REPAIRED)
+    for since, until, expected in (
+        (span // 20, breaks, 0.94),
+        (breaks + 1000, repaired, 0.7),
+        (repaired + 1000, span, 0.94),
+        (span + breaks + 1000, span + repaired, 0.7 if repeating else 0.94),
+    ):
+        assert accuracy(predictions, feedback, "v2", since, until) == pytest.approx(expected, abs=0.06)
+    assert accuracy(predictions, feedback, "v1", 0, span) == pytest.approx(0.94, abs=0.02)
+
+
+def test_following_continues_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tidegauge", "simulate", "--scenario", "broken-release", "--follow"]
+    log = tmp_path / simulate.PREDICTIONS
+
+    def lines() -> int:
+        return log.read_bytes().count(b"\n") if log.exists() else 0
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        enough = lines() + 50
+        with subprocess.Popen([*command, "--output", tmp_path], env={**os.environ, **ENVIRONMENT}) as process:
+            wait_until(lambda enough=enough: lines() > enough, what="new predictions")  # type: ignore[misc]
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 0
+    ids = [record["prediction_id"] for record in read(log)]
+    assert len(set(ids)) == len(ids) == lines()
+
+
+def test_following_ends_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    answer = tidegauge_command("simulate", "--scenario", "broken-release", "--follow", "--output", tmp_path / "file")
+    assert answer.returncode == 2
+    assert "Traceback" not in answer.stderr
