@@ -15,6 +15,7 @@ MTAIL := $(TOOLS)/.mtail-looked-for
 BENCHMARKS := speed memory save scrape sizing text
 ROUNDS ?= 1000
 TESTS ?=
+WORKERS ?= 2
 SECONDS ?= 600
 ENGINE ?= hypothesis
 TARGET ?=
@@ -31,7 +32,7 @@ help:
 	@echo 'make demo        a model breaks on simulated traffic, and you are told: exporter, Prometheus, Alertmanager'
 	@echo 'make secrets     make up the two secrets of docker-compose.yml'
 	@echo 'make flights     replay the flights of 2013 and compare with a plain recount'
-	@echo 'make test        all tests; TESTS=tests/join to choose'
+	@echo 'make test        all tests, WORKERS=2 at a time; TESTS=tests/join to choose'
 	@echo 'make test-crash  the long run of the crash test; ROUNDS=1000'
 	@echo 'make fuzz        each fuzz target for SECONDS=600; TARGET=web_requests, ENGINE=atheris, REPLAY=file'
 	@echo 'make alerts      write the rules of alerts/ from their generator'
@@ -57,7 +58,7 @@ compose/secrets/%:
 	@echo $@
 
 test: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS) $(CHROMIUM)
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile $(TESTS)
 
 test-crash: $(DEVELOPMENT)
 	TIDEGAUGE_CRASH_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash
