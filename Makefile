@@ -68,6 +68,7 @@ fuzz: $(DEVELOPMENT) $(if $(filter atheris,$(ENGINE)),$(ATHERIS))
 
 alerts: $(DEVELOPMENT)
 	$(BIN)/python -m alerts.generator
+	$(BIN)/python -m alerts.compose
 
 lint: $(DEVELOPMENT)
 	$(BIN)/ruff format --check .
