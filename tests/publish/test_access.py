@@ -29,8 +29,9 @@ from tidegauge.publish.samples import Family, Samples
 from tidegauge.publish.server import Hooks, Publication, Server
 
 TIDE = Family("tide_level_meters", "gauge", "Level of the tide.", ("station",))
-SESAME = bcrypt.hashpw(b"sesame", bcrypt.gensalt(4)).decode()
-OPENED = bcrypt.hashpw(b"opened", bcrypt.gensalt(4)).decode()
+SALT = b"$2b$04$" + b"tidetidetidetidetidetu"  # always the same: the hashes are part of the names of tests
+SESAME = bcrypt.hashpw(b"sesame", SALT).decode()
+OPENED = bcrypt.hashpw(b"opened", SALT).decode()
 PAIR = "cert_file: server.crt, key_file: server.key"
 PAGE = Document(lambda: b"<!DOCTYPE html>", "text/html", (("Content-Security-Policy", "default-src 'none'"),))
 
