@@ -54,11 +54,14 @@ def recycle_slice(key: int, values: Vocabulary, versions: int, join: Join, tally
     if not values.full:
         return
     _, keys, codes = tally.series.split(tally.series_in_panes())
-    used = join.codes_in_use(f"slice{key}")
-    used[codes[keys == key]] = True
+    kept = set(codes[keys == key].tolist())
     if OTHER in values.texts:
-        used[values.texts.index(OTHER)] = True
-    gone = [code for code in range(len(values)) if not used[code]]
+        kept.add(values.texts.index(OTHER))
+    gone = [code for code in range(len(values)) if code not in kept]
+    if not gone:
+        return  # a slice of many values is always full; what waits is looked through only when that can help
+    pending = join.codes_in_use(f"slice{key}")
+    gone = [code for code in gone if not pending[code]]
     tally.forget(
         np.array([tally.series.number(version, key, code) for version in range(versions) for code in gone], np.int64)
     )
