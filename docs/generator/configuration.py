@@ -11,6 +11,7 @@ from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRICS
 from tidegauge.config.record_fields import RecordField
 from tidegauge.config.schema import (
+    CHANGE,
     CHANNEL,
     LINKS,
     MODEL,
@@ -33,6 +34,7 @@ def parts() -> Mapping[str, str]:
         "signals": SIGNAL,
         "objectives": OBJECTIVE,
         "release": RELEASE,
+        "change": CHANGE,
         "links": LINKS,
     }
     return {

@@ -12,9 +12,9 @@ import math
 from typing import Any
 
 from tidegauge.config import record_fields
-from tidegauge.config.definitions import DEFINITIONS
+from tidegauge.config.definitions import DEFINITIONS, EARLY_DEFINITIONS
 from tidegauge.config.durations import format_duration
-from tidegauge.config.metrics import METRICS, REPORTED, SCORED, Metric, find_metric
+from tidegauge.config.metrics import COMPARABLE, METRICS, REPORTED, SCORED, Metric, find_metric, is_comparable
 from tidegauge.config.rules import TASKS_OF_ORIGIN
 from tidegauge.config.schema import FEEDBACK_FIELDS, MODEL, PREDICTION_FIELDS, ROOT, SIGNAL, SOURCE, implied_type
 from tidegauge.config.settings import KINDS, ORIGINS, TASKS, WORDY
@@ -186,6 +186,8 @@ def _named(shape: Named) -> Node:
     if shape.options:
         node["properties"] = {name: {**_about(name), **_shape(shape.value)} for name in shape.options}
         node["additionalProperties"] = False
+        if shape.prefix:
+            node["patternProperties"] = {f"^{shape.prefix}.": _element(shape.value)}
     else:
         node["propertyNames"] = {"minLength": 1, "maxLength": 256}
         node["additionalProperties"] = _element(shape.value)
@@ -196,6 +198,8 @@ def _about(name: str) -> Node:
     field = record_fields.PREDICTION.get(name) or record_fields.FEEDBACK.get(name)
     if field is not None:
         return {"description": f"Where the record keeps its {name}: {field.meaning}"}
+    if name in EARLY_DEFINITIONS:
+        return {"description": EARLY_DEFINITIONS[name]}
     return {"description": DEFINITIONS[name].sentence} if name in DEFINITIONS else {}
 
 
@@ -223,12 +227,13 @@ def _task_rule(task: str) -> Node:
     """Keys and metrics that a model of this task does not have, and the range of those it has."""
     properties: Node = {key.name: False for key in MODEL.keys if key.only and task not in key.only}
     known = {metric.name: find_metric(metric.name, task) for metric in METRICS}
+    tested = {name: find_metric(name, task) if is_comparable(name, task) else None for name in COMPARABLE}
     properties["objectives"] = {
         "properties": {name: _objective(metric) if metric else False for name, metric in known.items()}
     }
     properties["release"] = {
         "properties": {
-            "margins": {"properties": {name: _margin(metric) if metric else False for name, metric in known.items()}}
+            "margins": {"properties": {name: _margin(metric) if metric else False for name, metric in tested.items()}}
         }
     }
     allowed = [origin for origin in ORIGINS if task in TASKS_OF_ORIGIN.get(origin, TASKS)]
@@ -273,6 +278,7 @@ def _channel_rules() -> list[Node]:
     for kinds, required in ((SCORED, []), (REPORTED, ["kind"])):  # a channel that names no kind is complete
         able = {metric.name for metric in METRICS if set(metric.kinds) & set(kinds)}
         unable: Node = {metric.name: False for metric in METRICS if metric.name not in able}
+        unable_tested = {name: False for name in unable if name in COMPARABLE}
         all_such = {"properties": {"kind": {"enum": list(kinds)}}, **({"required": required} if required else {})}
         rules.append(
             {
@@ -280,7 +286,7 @@ def _channel_rules() -> list[Node]:
                 "then": {
                     "properties": {
                         "objectives": {"properties": unable},
-                        "release": {"properties": {"margins": {"properties": unable}}},
+                        "release": {"properties": {"margins": {"properties": unable_tested}}},
                     }
                 },
             }

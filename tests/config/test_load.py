@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tidegauge.config.load import load
-from tidegauge.config.settings import DAY, HOUR, MINUTE, SECOND, Channel, Model, Objective, Settings, Source
+from tidegauge.config.settings import DAY, HOUR, MINUTE, SECOND, Channel, Model, Objective, Release, Settings, Source
 
 CONTRACT = """\
 state: state                          # directory; embedded, needs no server
@@ -97,7 +97,7 @@ def test_the_contracts_example_loads_verbatim(loads: Loader, tmp_path: Path) -> 
                 windows=(HOUR, DAY),
                 reference=tmp_path / "reference.csv",
                 objectives=(Objective("accuracy", 0.95, "at_least"),),
-                margins=(("accuracy", 0.01),),
+                release=Release(margins=(("accuracy", 0.01),)),
                 horizon=DAY + HOUR + 5 * MINUTE,
             ),
         ),

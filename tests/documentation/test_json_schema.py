@@ -16,7 +16,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tidegauge.config.load import ConfigurationError, load
-from tidegauge.config.metrics import METRICS, REPORTED, SCORED, metric_names
+from tidegauge.config.metrics import METRICS, REPORTED, SCORED, comparable_names, metric_names
 from tidegauge.config.rules import TASKS_OF_ORIGIN
 from tidegauge.config.schema import FEEDBACK_FIELDS, PREDICTION_FIELDS
 from tidegauge.config.settings import KINDS, TASKS, WORDY
@@ -295,7 +295,13 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
         "windows": st.lists(st.sampled_from(["1h", "24h", "7d", 60, "5m", "90d"]), unique=True, min_size=1, max_size=3),
         "objectives": st.dictionaries(st.sampled_from(metric_names(task, kinds)), st.floats(0, 0.9), max_size=3),
         "release": st.fixed_dictionaries(
-            {"margins": st.dictionaries(st.sampled_from(metric_names(task, kinds)), st.floats(0, 0.5), max_size=2)}
+            {
+                "margins": st.dictionaries(
+                    st.sampled_from(comparable_names(task, kinds)), st.floats(0, 0.5), max_size=2
+                ),
+                "alpha": st.floats(0.001, 0.5),
+                "duration": st.sampled_from(["1h", "14d"]),
+            }
         ),
         "signals": st.dictionaries(names.filter(lambda name: name not in feedback), signals(task), max_size=3),
         "horizon": st.just("365d"),

@@ -79,7 +79,7 @@ def _model(model: Model, heading: str) -> Iterator[str]:
         yield f"  reference: {model.reference}"
     for objective in model.objectives:
         yield f"  objective: {objective.metric} {_SIGNS[objective.direction]} {objective.target:g}"
-    for metric, margin in model.margins:
+    for metric, margin in model.release.margins:
         yield f"  release margin: {metric} may be worse by {margin:g}"
 
 

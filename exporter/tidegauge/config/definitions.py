@@ -179,3 +179,9 @@ DEFINITIONS: Mapping[str, Definition] = {
         _ADD,
     ),
 }
+
+EARLY_DEFINITIONS: Mapping[str, str] = {
+    "error_ratio": "The share of requests that got no answer.",
+    "latency_seconds": "The mean time to answer, in seconds, with the slowest held at the baseline's 99.9th percentile.",
+}
+"""What releases are compared by besides metrics and signals."""

@@ -14,7 +14,18 @@ from tidegauge.config.metrics import find_metric
 from tidegauge.config.problems import ConfigurationError, Problem
 from tidegauge.config.rules import check_models, check_sources
 from tidegauge.config.schema import NO_FEEDBACK_MISSING, ROOT, implied_type
-from tidegauge.config.settings import DAY, Channel, Links, Model, Objective, Settings, Signal, Source
+from tidegauge.config.settings import (
+    DAY,
+    Change,
+    Channel,
+    Links,
+    Model,
+    Objective,
+    Release,
+    Settings,
+    Signal,
+    Source,
+)
 from tidegauge.config.walk import INVALID, Findings, walk
 from tidegauge.config.yaml_lines import read_nodes
 
@@ -109,6 +120,7 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         "reference",
         "objectives",
         "release",
+        "change",
         "horizon",
     )
     kept = {name: value for name, value in values.items() if name not in plain}
@@ -127,7 +139,8 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         objectives=tuple(
             _objective(name, values["task"], objective) for name, objective in values.get("objectives", {}).items()
         ),
-        margins=tuple(values.get("release", {}).get("margins", {}).items()),
+        release=_release(values.get("release", {})),
+        change=Change(**values.get("change", {})),
         horizon=values.get("horizon", max(longest_wait, DAY)),
         **kept,
     )
@@ -150,7 +163,12 @@ def _signal(name: str, values: str | dict[str, Any]) -> Signal:
         no_feedback=None if silence == NO_FEEDBACK_MISSING else silence,
         labels=tuple(values.get("labels", ())),
         field=values.get("field", ""),
+        better=values.get("better"),
     )
+
+
+def _release(values: dict[str, Any]) -> Release:
+    return Release(**{**values, "margins": tuple(values.get("margins", {}).items())})
 
 
 def _objective(name: str, task: str, values: float | dict[str, Any]) -> Objective:

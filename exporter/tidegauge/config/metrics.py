@@ -60,6 +60,34 @@ METRICS = (
 METRIC_NAMES = tuple(dict.fromkeys(metric.name for metric in METRICS))
 
 
+COMPARABLE = (
+    *("accuracy", "precision", "recall", "specificity", "log_loss", "brier", "mae", "mape"),
+    *("ndcg", "mrr", "hit_rate", "word_error_rate", "character_error_rate", "reported_error_rate"),
+)
+_OF_CLASSES = ("precision", "recall", "specificity")
+FIRST = {
+    "binary": "accuracy",
+    "multiclass": "accuracy",
+    "regression": "mae",
+    "ranking": "ndcg",
+    "text": "word_error_rate",
+}
+"""The metric by which scored channels of a task are compared and watched, whatever is configured."""
+
+
+def is_comparable(name: str, task: str) -> bool:
+    """Whether a metric is a mean over predictions, which can be tested again and again; areas and F1 are none.
+
+    Of several classes precision, recall and specificity are means over classes.
+    """
+    return name in COMPARABLE and not (name in _OF_CLASSES and task != "binary")
+
+
+def comparable_names(task: str, kinds: tuple[str, ...] = SCORED + REPORTED) -> tuple[str, ...]:
+    """Names of the metrics of a model of this task that can be tested."""
+    return tuple(name for name in metric_names(task, kinds) if is_comparable(name, task))
+
+
 def find_metric(name: str, task: str) -> Metric | None:
     """The metric of that name for that task, or None if the task has none."""
     return next((metric for metric in METRICS if metric.name == name and task in metric.tasks), None)

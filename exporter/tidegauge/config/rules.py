@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.config.durations import describe_duration, format_duration
-from tidegauge.config.metrics import Metric, find_metric, metric_names
+from tidegauge.config.metrics import Metric, comparable_names, find_metric, is_comparable, metric_names
 from tidegauge.config.panes import PANE_WIDTHS, pane_width
 from tidegauge.config.problems import Place, listed, quote, suggest
 from tidegauge.config.schema import (
@@ -23,7 +23,7 @@ from tidegauge.config.schema import (
     SOURCE,
     implied_type,
 )
-from tidegauge.config.settings import CLASSIFICATION, ORIGINS, SIGNAL_TYPES, TASKS, WORDY
+from tidegauge.config.settings import CLASSIFICATION, EARLY, ORIGINS, SIGNAL_PREFIX, SIGNAL_TYPES, TASKS, WORDY
 from tidegauge.config.shapes import Section, between
 from tidegauge.config.walk import INVALID, Findings
 
@@ -232,14 +232,36 @@ def _check_objectives(model: Values, task: Any, place: Place, findings: Findings
 def _check_margins(model: Values, task: Any, place: Place, findings: Findings) -> None:
     release = model.get("release", INVALID)
     margins = INVALID if release is INVALID else release.get("margins", INVALID)
+    signals = model.get("signals", INVALID)
+    early = [*EARLY, *(f"{SIGNAL_PREFIX}{name}" for name in ({} if signals is INVALID else signals))]
     for name, margin in ({} if margins is INVALID else margins).items():
         here = (*place, "release", "margins", name)
+        if name in early:
+            _check_early_margin(name, margin, model, here, findings)
+            continue
+        if name.startswith(SIGNAL_PREFIX) or (task is not INVALID and not is_comparable(name, task)):
+            found = f"{quote(name)}, which is not compared of {'this model' if task is INVALID else f'{task} models'}"
+            findings.add(
+                here, found, listed([*comparable_names(task), *early]), suggest(name, [*comparable_names(task), *early])
+            )
+            continue
         metric = _checked_metric(name, model, task, here, findings)
         if metric and margin is not INVALID and not 0 <= margin < metric.high - metric.low:
             span = metric.high - metric.low
             findings.add(
                 here, f"{margin:g}", f"a number from 0 to less than {span:g}", _percent_hint(margin, metric.high)
             )
+
+
+def _check_early_margin(name: str, margin: Any, model: Values, here: Place, findings: Findings) -> None:
+    if margin is not INVALID and margin <= 0:
+        findings.add(here, f"{margin:g}", "a number above 0")
+    if not name.startswith(SIGNAL_PREFIX):
+        return
+    signal = model["signals"][name.removeprefix(SIGNAL_PREFIX)]
+    if signal is not INVALID and (isinstance(signal, str) or "better" not in signal):
+        found = f"{quote(name)}, of which it is not said which way is good"
+        findings.add(here, found, "a signal with `better`: higher or lower")
 
 
 def _checked_metric(name: str, model: Values, task: Any, place: Place, findings: Findings) -> Metric | None:

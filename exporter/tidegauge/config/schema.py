@@ -11,7 +11,7 @@ from typing import Any
 
 from tidegauge.config import record_fields, settings
 from tidegauge.config.durations import format_duration
-from tidegauge.config.metrics import DIRECTIONS, METRIC_NAMES
+from tidegauge.config.metrics import COMPARABLE, DIRECTIONS, METRIC_NAMES
 from tidegauge.config.panes import LONGEST_WINDOW, PANE_WIDTHS, SHORTEST_WINDOW
 from tidegauge.config.settings import DAY, HOUR, MINUTE
 from tidegauge.config.shapes import (
@@ -183,6 +183,12 @@ SIGNAL = Section(
             "it must be given",
             ("disagreement",),
         ),
+        _key(
+            settings.Signal,
+            "better",
+            Choice(settings.BETTER),
+            "Which way is good. With it a release is judged by the signal too; without it a change is only shown.",
+        ),
     ),
 )
 
@@ -216,10 +222,47 @@ RELEASE = Section(
     (
         Key(
             "margins",
-            Named("metric names to numbers", Number(0), METRIC_NAMES),
-            "A mapping from metric to how much worse a new version may be and still be acceptable, in the metric's"
-            " units.",
+            Named(
+                "what is compared to numbers", Number(0), (*COMPARABLE, *settings.EARLY), prefix=settings.SIGNAL_PREFIX
+            ),
+            "A mapping from what is compared to how much worse a new version may be and still be acceptable, in its"
+            " own units: a metric that is a mean over predictions, `error_ratio`, `latency_seconds`, or"
+            " `signal:<name>`. What comes before the labels decides about a release only if it is named here.",
             (),
+            "a fifth of the baseline's rate of errors, at least 0.005; a tenth of the baseline's mean loss",
+        ),
+        _key(
+            settings.Release,
+            "alpha",
+            Number(1e-6, 0.5),
+            "How probable a wrong verdict may be, however often it is looked at: to roll back what is no worse, and to"
+            " promote what is worse by the margin.",
+        ),
+        _key(
+            settings.Release,
+            "duration",
+            Duration(MINUTE, YEAR),
+            "How long a new version is compared with the one before it.",
+        ),
+    ),
+)
+
+CHANGE = Section(
+    "change",
+    (
+        _key(
+            settings.Change,
+            "false_alarm_interval",
+            Duration(MINUTE, 100 * YEAR),
+            "At most one false alarm in this time, on average, over all versions, channels and metrics of the model;"
+            " slices have the same once more.",
+        ),
+        _key(
+            settings.Change,
+            "learning",
+            Duration(MINUTE, YEAR),
+            "How long a model is learned, with its daily and weekly cycle, before it is watched. Later versions need"
+            " only enough labels of their own.",
         ),
     ),
 )
@@ -303,6 +346,7 @@ MODEL = Section(
             (),
         ),
         Key("release", RELEASE, "How releases are judged.", None),
+        Key("change", CHANGE, "How it is noticed that a version gets worse by itself.", None),
         Key(
             "horizon",
             Duration(MINUTE, YEAR),

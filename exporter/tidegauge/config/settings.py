@@ -21,6 +21,12 @@ WORDY = ("ranking", "text")
 """Tasks whose answers and labels are too large for a packed row: what waits of them rests in files."""
 KINDS = ("complete", "sample", "mistakes", "voluntary")
 SIGNAL_TYPES = ("boolean", "numeric")
+BETTER = ("higher", "lower")
+ERROR_RATIO, LATENCY = "error_ratio", "latency_seconds"
+EARLY = (ERROR_RATIO, LATENCY)
+"""What is compared of every release besides metrics and signals: it comes with the predictions."""
+SIGNAL_PREFIX = "signal:"
+"""Signals are called so among what is compared."""
 ORIGINS = ("feedback", "confidence", "entropy", "abstention", "answer_length", "disagreement")
 """Where a signal comes from: feedback, or a property of the prediction record."""
 BOOLEAN_ORIGINS = ("abstention", "disagreement")
@@ -70,6 +76,7 @@ class Signal:
     no_feedback: str | None = None  # the value that silence means after maturity; None: missing
     labels: tuple[str, ...] = ()  # abstention: the answers that are none
     field: str = ""  # disagreement: dotted path of the rule's answer
+    better: str | None = None  # "higher" | "lower"; None: a change of it is neither good nor bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,23 @@ class Objective:
     metric: str
     target: float
     direction: str  # "at_least" | "at_most"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """How a new version is compared with the one before it."""
+
+    margins: tuple[tuple[str, float], ...] = ()  # (measure, how much worse is still acceptable, in its units)
+    alpha: float = 0.05  # probability of a wrong verdict, each of the two
+    duration: int = 14 * DAY  # ms; how long a comparison goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a version is watched for getting worse by itself."""
+
+    false_alarm_interval: int = 90 * DAY  # ms; at most one false alarm in this time, over all that is watched
+    learning: int = 7 * DAY  # ms; how long the first version is learned before it is watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +121,8 @@ class Model:
     k: int = 10  # ranking: how many items from the top are looked at
     normalize: tuple[str, ...] = ()  # text: what is done to answer and label before they are compared
     objectives: tuple[Objective, ...] = ()
-    margins: tuple[tuple[str, float], ...] = ()
+    release: Release = Release()
+    change: Change = Change()
     horizon: int = 0  # ms; how long a prediction waits for feedback; 0: chosen by load from maturity and windows
     grace: int = 5 * MINUTE  # ms; beyond maturity before a block is sealed
     block: int = 5 * MINUTE  # ms; width of a sealed block

@@ -287,6 +287,11 @@ class Named:
     value: Shape
     options: tuple[str, ...] = ()
     fewest: int = 0
+    prefix: str = ""  # names that begin so are taken besides the options
+
+    def takes(self, name: str) -> bool:
+        """Whether this may be a name."""
+        return not self.options or name in self.options or bool(self.prefix and name.startswith(self.prefix))
 
     @property
     def allowed(self) -> str:

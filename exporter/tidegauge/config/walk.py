@@ -111,10 +111,9 @@ def _named(node: yaml.Node, shape: Named, findings: Findings, place: Place) -> A
         findings.add(place, "an empty mapping", shape.allowed)
     values: dict[str, Any] = {}
     for name, child in children.items():
-        if shape.options and name not in shape.options:
-            findings.add(
-                (*place, name), f"an unknown name {quote(name)}", listed(shape.options), suggest(name, shape.options)
-            )
+        if not shape.takes(name):
+            options = (*shape.options, f"{shape.prefix}<name>") if shape.prefix else shape.options
+            findings.add((*place, name), f"an unknown name {quote(name)}", listed(options), suggest(name, options))
         elif not 1 <= len(name) <= 256 or not name.isprintable():
             findings.add((*place, name), f"the name {quote(name)}", "names of 1 to 256 characters on one line")
         else:
