@@ -182,6 +182,6 @@ DEFINITIONS: Mapping[str, Definition] = {
 
 EARLY_DEFINITIONS: Mapping[str, str] = {
     "error_ratio": "The share of requests that got no answer.",
-    "latency_seconds": "The mean time to answer, in seconds, with the slowest held at the baseline's 99.9th percentile.",
+    "latency_seconds": "The mean time to answer, in seconds, the slowest held at the baseline's 99.9th percentile.",
 }
 """What releases are compared by besides metrics and signals."""

@@ -183,6 +183,146 @@ MODEL_QUALITY_BASELINE_SCORE = _gauge(
     "baseline",
 )
 
+# --- releases ---------------------------------------------------------------------------------------------------------
+
+_RELEASE = (*_VERSION, "baseline_version")
+_COMPARED = (*_RELEASE, "channel", "metric")
+_DESIGN = (*_COMPARED, "design")
+
+MODEL_RELEASE_START_TIMESTAMP_SECONDS = _gauge(
+    "model_release_start_timestamp_seconds",
+    "When the version was first seen, and its comparison with the baseline began.",
+    *_RELEASE,
+)
+MODEL_RELEASE_END_TIMESTAMP_SECONDS = _gauge(
+    "model_release_end_timestamp_seconds", "When the comparison ends, or ended.", *_RELEASE
+)
+MODEL_RELEASE_VERDICT = _gauge(
+    "model_release_verdict",
+    "1 for the verdict that holds, 0 for the others. The one of metric overall is about the release; roll_back stays "
+    "until the version has lost its traffic.",
+    *_COMPARED,
+    "verdict",
+)
+MODEL_RELEASE_DIFFERENCE = _gauge(
+    "model_release_difference",
+    f"The version minus its baseline, in the metric's units, over what both answered at the same time. {_PER_REPLICA}.",
+    *_DESIGN,
+)
+MODEL_RELEASE_DIFFERENCE_LOWER = _gauge(
+    "model_release_difference_lower",
+    "Lower end of the interval of the difference, which holds however often it is looked at.",
+    *_DESIGN,
+)
+MODEL_RELEASE_DIFFERENCE_UPPER = _gauge(
+    "model_release_difference_upper",
+    "Upper end of the interval of the difference, which holds however often it is looked at.",
+    *_DESIGN,
+)
+MODEL_RELEASE_MARGIN = _gauge(
+    "model_release_margin", "How much worse is still acceptable, in the metric's units.", *_COMPARED
+)
+MODEL_RELEASE_EVIDENCE = _gauge(
+    "model_release_evidence",
+    "Evidence (an e-value) that the version is worse (harm), or that it is not worse by the margin (non_inferiority).",
+    *_DESIGN,
+    "hypothesis",
+)
+MODEL_RELEASE_EVIDENCE_THRESHOLD = _gauge(
+    "model_release_evidence_threshold",
+    "The evidence from which on there is a verdict: 1 / alpha, times the number of measures that decide for harm.",
+    *_DESIGN,
+    "hypothesis",
+)
+MODEL_RELEASE_SAMPLES = _gauge(
+    "model_release_samples",
+    f"Final outcomes that the comparison rests on, of each side. {_PER_REPLICA}.",
+    *_DESIGN,
+    "arm",
+)
+MODEL_RELEASE_SAMPLES_NEEDED = _gauge(
+    "model_release_samples_needed",
+    "Further outcomes of the version until there is a verdict, if the difference stays as it looks now; 0 with one.",
+    *_DESIGN,
+)
+MODEL_RELEASE_CLIPPED_RATIO = _gauge(
+    "model_release_clipped_ratio",
+    "Share of the losses that were held at the cap, the baseline's 99.9th percentile before the release.",
+    *_COMPARED,
+)
+
+# --- change -----------------------------------------------------------------------------------------------------------
+
+_WATCHED = (*_CHANNEL, "metric")
+_SLICE_WATCHED = (*_CHANNEL, "slice_key", "slice_value", "metric")
+
+MODEL_CHANGE_DETECTED = _gauge(
+    "model_change_detected", "1 while the version is worse than it was when it was learned, else 0.", *_WATCHED
+)
+MODEL_CHANGE_EVIDENCE = _gauge(
+    "model_change_evidence",
+    "Evidence that the version has become worse: the mean of its Shiryaev-Roberts statistics, held at a thousand times "
+    "the threshold.",
+    *_WATCHED,
+)
+MODEL_CHANGE_THRESHOLD = _gauge(
+    "model_change_threshold",
+    "The evidence from which on it is an alarm: blocks of a false_alarm_interval times what is watched.",
+    *_WATCHED,
+)
+MODEL_CHANGE_START_TIMESTAMP_SECONDS = _gauge(
+    "model_change_start_timestamp_seconds", "When the change seems to have begun.", *_WATCHED
+)
+MODEL_CHANGE_STATE = _gauge("model_change_state", "1 for the state that holds, 0 for the others.", *_WATCHED, "state")
+MODEL_CHANGE_BASELINE_SCORE = _gauge(
+    "model_change_baseline_score",
+    f"The score that is expected at this hour of the week, as it was learned. {_PER_REPLICA}.",
+    *_WATCHED,
+)
+MODEL_CHANGE_DETECTIONS_TOTAL = _counter(
+    "model_change_detections_total", "Changes for the worse that were noticed.", *_WATCHED
+)
+MODEL_SLICE_CHANGE_DETECTED = _gauge(
+    "model_slice_change_detected",
+    "1 while the slice is worse than it was when it was learned, by e-BH over all slices, else 0.",
+    *_SLICE_WATCHED,
+)
+MODEL_SLICE_CHANGE_EVIDENCE = _gauge(
+    "model_slice_change_evidence", "As model_change_evidence, of a slice.", *_SLICE_WATCHED
+)
+MODEL_SLICE_CHANGE_THRESHOLD = _gauge(
+    "model_slice_change_threshold",
+    "The evidence from which on the slice is an alarm; the more slices are worse, the lower.",
+    *_SLICE_WATCHED,
+)
+MODEL_SLICE_CHANGE_START_TIMESTAMP_SECONDS = _gauge(
+    "model_slice_change_start_timestamp_seconds", "When the change seems to have begun.", *_SLICE_WATCHED
+)
+MODEL_QUALITY_TREND_PER_DAY = _gauge(
+    "model_quality_trend_per_day",
+    "By how much the score changes a day: Theil and Sen's slope of the daily means.",
+    *_WATCHED,
+)
+MODEL_QUALITY_TREND_PER_DAY_LOWER = _gauge(
+    "model_quality_trend_per_day_lower", "Lower end of the slope's 95 % interval.", *_WATCHED
+)
+MODEL_QUALITY_TREND_PER_DAY_UPPER = _gauge(
+    "model_quality_trend_per_day_upper", "Upper end of the slope's 95 % interval.", *_WATCHED
+)
+MODEL_OBJECTIVE_BREACH_TIMESTAMP_SECONDS = _gauge(
+    "model_objective_breach_timestamp_seconds", "When the objective will be missed if the trend goes on.", *_WATCHED
+)
+MODEL_OBJECTIVE_BREACH_EARLIEST_TIMESTAMP_SECONDS = _gauge(
+    "model_objective_breach_earliest_timestamp_seconds",
+    "The same by the end of the slope's interval that is worse.",
+    *_WATCHED,
+)
+MODEL_OBJECTIVE_BREACH_LATEST_TIMESTAMP_SECONDS = _gauge(
+    "model_objective_breach_latest_timestamp_seconds",
+    "The same by the end of the slope's interval that is better.",
+    *_WATCHED,
+)
+
 # --- quality by class and by slice ------------------------------------------------------------------------------------
 
 MODEL_CLASS_QUALITY_SCORE = _gauge(

@@ -26,6 +26,8 @@ class Explanation:
 
 
 _NO_TRAFFIC = "the version has had no traffic for version_expiry"
+_NO_RELEASE = "the version was no release: the first, one that returned, or one without a baseline"
+_UNLEARNED = "it is being learned, as the state says"
 _NO_SIGNAL = "no prediction of the window has the signal"
 _RULES: tuple[tuple[str, Explanation], ...] = (
     (r"model_info", Explanation(SAME)),
@@ -44,6 +46,25 @@ _RULES: tuple[tuple[str, Explanation], ...] = (
     ),
     (r"model_(outcomes|confusion)_total", Explanation(SUM, "no block with labels sealed yet")),
     (r"model_calibration_.*", Explanation(SUM, "no scores in the records; not for the lifetime window")),
+    (r"model_release_(start|end)_timestamp_seconds", Explanation(NEVER, _NO_RELEASE)),
+    (r"model_release_verdict", Explanation("roll_back if one says so, promote if all do", _NO_RELEASE)),
+    (r"model_release_margin", Explanation(NEVER, "it depends on the baseline, of which too little is known yet")),
+    (r"model_release_clipped_ratio", Explanation(NEVER, "losses have a natural bound, or none has been compared")),
+    (
+        r"model_release_difference\w*",
+        Explanation(NEVER, "nothing has been compared yet; of the interval: too little has been"),
+    ),
+    (r"model_release_\w+", Explanation(NEVER, "nothing has been compared yet, or it has no good or bad side")),
+    (r"model_(slice_)?change_start_timestamp_seconds", Explanation(LOWEST, "no change is noticed")),
+    (r"model_change_state", Explanation(NEVER, "no block with labels sealed yet")),
+    (r"model_change_detections_total", Explanation(SUM, "no block with labels sealed yet")),
+    (r"model_(slice_)?change_detected", Explanation(HIGHEST, _UNLEARNED)),
+    (r"model_(slice_)?change_\w+", Explanation(NEVER, _UNLEARNED)),
+    (r"model_quality_trend_per_day\w*", Explanation(NEVER, "fewer than 14 days with labels")),
+    (
+        r"model_objective_breach_\w+",
+        Explanation(NEVER, "no objective, no sure trend towards missing it, or only further ahead than is known back"),
+    ),
     (r"model_(\w+_)?objective", Explanation(SAME, "no objective on that metric is configured")),
     (
         r"model_quality_baseline_score",
@@ -81,9 +102,14 @@ LABELS: Mapping[str, str] = {
     "version": 'Version that answered; "unknown" where records name none, "other" beyond max_versions.',
     "channel": "Feedback channel, as configured.",
     "window": "Width of the window in its one spelling (`1h`, `24h`, `7d`), or `lifetime`.",
-    "metric": "What is measured: see [metrics](#the-metric-label).",
+    "metric": "What is measured: see [metrics](#the-metric-label). Of releases also `error_ratio`, `latency_seconds`,"
+    " `signal:<name>`, and `overall` for the verdict about all of them.",
     "signal": "Name of the signal, as configured.",
-    "state": "See [states](#states).",
+    "state": "See [states](#states). Of changes: `learning`, `watching` or `detected`.",
+    "design": "`concurrent`: both versions answered at the same time; `before_after`: one took over from the other.",
+    "hypothesis": "`harm`: it is worse; `non_inferiority`: it is not worse by the margin.",
+    "arm": "`candidate`, the version, or `baseline`.",
+    "verdict": "`roll_back`, `promote` or `keep_watching`.",
     "result": "Of feedback: see [results](#what-becomes-of-feedback); of records: see"
     " [records](#what-becomes-of-records); of outcomes: `correct` or `incorrect`.",
     "role": "`primary`, whose answer was used, or `shadow`, whose answer was not.",
@@ -193,6 +219,21 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
             "How right were the answers of the last day, by final counts?",
             'sum by (model, version) (increase(model_outcomes_total{result="correct"}[1d])) '
             "/ sum by (model, version) (increase(model_outcomes_total[1d]))",
+        ),
+    ),
+    "model_release_verdict": (
+        Question(
+            "Which releases should be rolled back?", 'model_release_verdict{metric="overall", verdict="roll_back"} == 1'
+        ),
+    ),
+    "model_release_difference": (
+        Question("How much worse or better is a release, surely?", "model_release_difference_upper < 0"),
+    ),
+    "model_change_detected": (Question("Which versions have become worse?", "model_change_detected == 1"),),
+    "model_objective_breach_timestamp_seconds": (
+        Question(
+            "Which objectives will be missed within a week?",
+            "model_objective_breach_timestamp_seconds - time() < 7 * 86400",
         ),
     ),
     "tidegauge_records_total": (
