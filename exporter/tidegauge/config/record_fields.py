@@ -43,7 +43,7 @@ PREDICTION: Mapping[str, RecordField] = {
     "slices": RecordField("object of texts", "Further names to slice by, besides features."),
     "unit_id": RecordField(
         "text or whole number",
-        "The user or thing that was judged. What one of them gets hangs together; comparisons of versions allow for it.",
+        "The user or thing that was judged. What one of them gets hangs together; comparisons allow for it.",
     ),
     "latency_ms": RecordField("number", "How long the answer took."),
     "error": RecordField(

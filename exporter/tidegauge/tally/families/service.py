@@ -16,9 +16,10 @@ from tidegauge.tally.family import Contribution, Family
 
 NAME = "service"
 LOWEST, HIGHEST = -14, 7
-EDGES = tuple(
-    math.ldexp(math.sqrt(0.5) if half else 0.5, octave + 1) for octave in range(LOWEST, HIGHEST) for half in (0, 1)
-) + (2.0**HIGHEST,)
+EDGES = (
+    *(math.ldexp(root, octave) for octave in range(LOWEST, HIGHEST) for root in (1.0, 2.0 * math.sqrt(0.5))),
+    2.0**HIGHEST,
+)
 """Seconds, in half octaves from 61 microseconds to 128 seconds. Bin b holds [EDGES[b - 1], EDGES[b])."""
 BINS = len(EDGES) + 1
 """The first bin begins at 0; in the last one everything is held at the last edge."""
