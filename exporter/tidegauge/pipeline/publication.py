@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
 from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
 from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.detectors.detector import ARRIVING, stream_of
 from tidegauge.assess.proxies import Proxy, assess_signals
 from tidegauge.assess.quality import metrics_for
 from tidegauge.config.durations import format_duration
@@ -185,8 +186,10 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
     shown = set(versions.values())
     for detector in DETECTORS:
         own = {one.name: Family(one.name, one.kind, one.help, one.labels) for one in detector.families}
-        for channel in model.channels:
-            state = engine.detectors.get(f"{detector.name}/{channel.name}", detector.initial)
+        for channel in (ARRIVING, *model.slots):
+            if stream_of(channel) not in detector.streams:
+                continue
+            state = engine.sealing.state(detector, channel)
             for reading in detector.readings(state):
                 labels = dict(reading.labels)
                 if labels.get("version", "") not in shown and "version" in labels:
