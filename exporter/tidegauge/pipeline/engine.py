@@ -25,6 +25,7 @@ from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
 from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
+from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED, Sealing
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
@@ -46,7 +47,7 @@ class Parts:
     classes: Vocabulary
     slices: list[Vocabulary]
     totals: Totals
-    detectors: Mapping[str, Any] = field(default_factory=dict)  # saved states
+    detectors: Table | None = None  # saved states
     arrivals_sealed_until: int = NEVER_SEALED
     clustered_from: int = NEVER_CLUSTERED
     archive: Archive = field(default_factory=dict)
@@ -107,7 +108,8 @@ class Engine:
         self.slices = parts.slices
         self.totals = parts.totals
         self.archive: Archive = dict(parts.archive)
-        self.sealing = Sealing(model, parts.detectors, parts.arrivals_sealed_until, parts.clustered_from)
+        detectors = parts.detectors or Table(name_of(model.name), SHEETS)
+        self.sealing = Sealing(model, SavedStates(detectors), parts.arrivals_sealed_until, parts.clustered_from)
         self.room = room_for(model, len(parts.classes))
         self.tally = parts.tally or empty_tally(model, self.room)
         self.records: Counter[tuple[str, str]] = Counter()
@@ -383,7 +385,13 @@ class Engine:
 
     def tables(self) -> list[Table]:
         """Every table to save."""
-        return [self.join.table, self.join.waiting.table, self.join.deferred.table, *self.tally.tables()]
+        return [
+            self.join.table,
+            self.join.waiting.table,
+            self.join.deferred.table,
+            self.sealing.table(),
+            *self.tally.tables(),
+        ]
 
     def save(self) -> dict[str, Any]:
         """Everything else to save, as JSON values."""
@@ -418,7 +426,6 @@ class Engine:
             },
             "totals": self.totals.save(len(self.versions)),
             "archive": self.archive,
-            "detectors": self.sealing.save(),
             "arrivals_sealed_until": self.sealing.arrivals_until,
             "clustered_from": self.sealing.clustered_from,
         }

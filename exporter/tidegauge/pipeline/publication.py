@@ -5,9 +5,8 @@ Reads only; the same sums give the same samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,10 @@ from tidegauge.join.join import RESULTS
 from tidegauge.join.vocabulary import OTHER
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.proxies import proxy_samples
+from tidegauge.pipeline.releases import baselines, release_samples
+from tidegauge.pipeline.samples import Columns
 from tidegauge.publish import catalogue
-from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
+from tidegauge.publish.samples import AnySamples, Family, HistogramSamples
 from tidegauge.tally.totals import DELAY_BOUNDS, LATENCY_BOUNDS, NEVER, ROLES, VERSIONS
 
 SHOWN_CLASSES = 10
@@ -55,29 +56,6 @@ SLICE_QUALITY = (
     catalogue.MODEL_SLICE_QUALITY_DENOMINATOR,
     catalogue.MODEL_SLICE_QUALITY_SAMPLES,
 )
-
-
-@dataclass(slots=True)
-class Columns:
-    """Samples under construction, by family, in the order in which families are first added to."""
-
-    rows: dict[Family, list[tuple[str, ...]]] = field(default_factory=dict)
-    values: dict[Family, list[float]] = field(default_factory=dict)
-
-    def add(self, family: Family, row: tuple[str, ...], value: float) -> None:
-        self.rows.setdefault(family, []).append(row)
-        self.values.setdefault(family, []).append(value)
-
-    def samples(self) -> list[AnySamples]:
-        """Everything added; unknown values (NaN) are left out, so that they take no room under the cap."""
-        built: list[AnySamples] = []
-        for family, rows in self.rows.items():
-            values = self.values[family]
-            known = [number for number, value in enumerate(values) if not math.isnan(value)]
-            if len(known) < len(values):
-                rows, values = [rows[number] for number in known], [values[number] for number in known]
-            built.append(Samples(family, rows, values))
-        return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +120,7 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
     parts: list[AnySamples] = [
         *top.samples(),
         *histograms,
+        *release_samples(engine, set(versions.values())),
         *quality.samples(),
         *proxy_samples(engine, proxies, versions),
         *detail.samples(),
@@ -156,8 +135,9 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
     columns.add(catalogue.MODEL_INFO, (model.name, model.task, model.owner), 1)
     latency_rows, latency_counts, latency_sums = [], [], []
     delay_rows, delay_counts, delay_sums = [], [], []
+    known = baselines(engine)
     for code, version in versions.items():
-        columns.add(catalogue.MODEL_VERSION_INFO, (model.name, version, ""), 1)
+        columns.add(catalogue.MODEL_VERSION_INFO, (model.name, version, known.get(version, "")), 1)
         place = (model.name, version)
         columns.add(catalogue.MODEL_VERSION_FIRST_PREDICTION_TIMESTAMP_SECONDS, place, totals.first[code] / 1000)
         columns.add(catalogue.MODEL_VERSION_LAST_PREDICTION_TIMESTAMP_SECONDS, place, totals.last[code] / 1000)
@@ -190,13 +170,14 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
             if stream_of(channel) not in detector.streams:
                 continue
             state = engine.sealing.state(detector, channel)
-            for reading in detector.readings(state):
+            view = engine.sealing.view(channel, engine.tally.ladder.block)
+            for reading in detector.readings(state, view):
                 labels = dict(reading.labels)
                 if labels.get("version", "") not in shown and "version" in labels:
                     continue
                 family = own.get(reading.family) or catalogue.NAMED[reading.family]
-                known = {"model": model.name, "channel": channel.name, **labels}
-                values = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
+                found = {"model": model.name, "channel": channel.name, **labels}
+                values = tuple(_shown_class(engine, name, found[name]) for name in family.labels)
                 columns.add(family, values, reading.value)
     _fold(columns, catalogue.MODEL_CONFUSION_TOTAL)
     built: list[AnySamples] = []

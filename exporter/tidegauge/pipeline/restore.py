@@ -21,6 +21,7 @@ from tidegauge.join.layout import Layout, unit_buckets
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import OTHER, Vocabulary
 from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, kind_of, negative_class, room_for
+from tidegauge.pipeline.saved_states import SHEETS, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
@@ -64,7 +65,7 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         channel_places.append(place)
     parts.totals.restore(saved["totals"], channel_places)
     parts.archive = saved.get("archive", {})
-    parts.detectors = saved["detectors"]
+    parts.detectors = store.restore_table(name_of(model.name), SHEETS)
     parts.clustered_from = saved.get("clustered_from", NEVER_CLUSTERED)
     parts.weighted = saved["weighted"]
     join = dict(saved["join"])

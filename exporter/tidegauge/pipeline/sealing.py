@@ -5,18 +5,23 @@ Streams are sealed one after the other: the arrivals, then each slot. All of it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.assess.detectors import DETECTORS
-from tidegauge.assess.detectors.detector import ARRIVING, Context, Detector, State, stream_of
+from tidegauge.assess.detectors import DETECTORS, lifecycle
+from tidegauge.assess.detectors.detector import ARRIVING, Context, Detector, State, View, stream_of
+from tidegauge.assess.measures import measures_of
+from tidegauge.assess.releases.lifecycle import Lifecycle
 from tidegauge.config.settings import Channel, Model
 from tidegauge.join.join import NEVER_SEALED, Join
 from tidegauge.join.rows import Rows
+from tidegauge.pipeline.saved_states import SavedStates
+from tidegauge.state.table import Table
 from tidegauge.tally.blocks import ARRIVALS, seal
 from tidegauge.tally.tally import Tally
 
@@ -34,26 +39,40 @@ class Sealing:
     def __init__(
         self,
         model: Model,
-        states: Mapping[str, Any],
+        saved: SavedStates,
         arrivals_until: int = NEVER_SEALED,
         clustered_from: int = NEVER_CLUSTERED,
     ) -> None:
-        """`states` are saved ones; those of streams that the model does not have any more are dropped."""
+        """Of the saved states those of streams that the model does not have any more are dropped."""
         self.model = model
         self.arrivals_until = arrivals_until  # ms
         self.clustered_from = clustered_from  # ms; time of the earliest prediction that carried a unit_id
+        self.measures = measures_of(model)
+        self._changed = True
         self.states: dict[str, State] = {}
         streams = {stream.key for stream in (ARRIVING, *model.slots)}
         known = {detector.name: detector for detector in DETECTORS}
-        for key, state in states.items():
+        self._saved = saved
+        for key, state in saved.read().items():
             name, _, stream = key.partition("/")
             if stream in streams:
-                self.states[key] = known[name].load(state) if name in known else state
+                with suppress(KeyError, TypeError, ValueError):  # else it is of a form that nobody reads any more
+                    self.states[key] = known[name].load(state) if name in known else state
 
     @property
     def clustered(self) -> bool:
         """Whether a record has carried a unit_id."""
         return self.clustered_from != NEVER_CLUSTERED
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """The model's versions as the arrivals tell of them."""
+        state: Lifecycle = self.state(lifecycle.DETECTOR, ARRIVING)
+        return state
+
+    def view(self, stream: Channel, block: int) -> View:
+        """What readings of a stream are made for; `block` is the width of blocks (ms)."""
+        return View(self.model, stream, self.measures, self.lifecycle, block)
 
     def note_units(self, time: NDArray[np.int64]) -> None:
         """Predictions of these times (ms) carry a unit_id."""
@@ -61,17 +80,25 @@ class Sealing:
 
     def state(self, detector: Detector, stream: Channel) -> State:
         """What a detector holds of a stream."""
-        return self.states.get(key_of(detector.name, stream), detector.initial)
+        found = self.states.get(key_of(detector.name, stream))
+        return detector.initial() if found is None else found
 
     def forget(self, versions: Sequence[str]) -> None:
         """Drops what detectors hold of these versions."""
         for detector in DETECTORS if versions else ():
+            self._changed = True
             for key in [key for key in self.states if key.partition("/")[0] == detector.name]:
                 for version in versions:
                     self.states[key] = detector.forget(self.states[key], version)
 
-    def save(self) -> dict[str, Any]:
-        """The states as JSON values."""
+    def table(self) -> Table:
+        """The states as they are now, to be saved."""
+        if self._changed:
+            self._saved.write(self._save())
+            self._changed = False
+        return self._saved.table
+
+    def _save(self) -> dict[str, Any]:
         known = {detector.name: detector for detector in DETECTORS}
         saved = {}
         for key, state in self.states.items():
@@ -94,10 +121,16 @@ class Sealing:
                 known = context(stream)
                 source = _none_kept if number == ARRIVALS else rows.between
                 for block in seal(tally, number, start, until, source):
-                    now = replace(known, clustered=self.clustered_from < block.end)
+                    now = replace(
+                        known,
+                        clustered=self.clustered_from < block.end,
+                        measures=self.measures,
+                        releases=self.lifecycle.releases,
+                    )
                     for detector in readers:
                         state = self.state(detector, stream)
                         self.states[key_of(detector.name, stream)] = detector.advance(state, block, now)
+                        self._changed = True
             if number == ARRIVALS:
                 self.arrivals_until = until
             else:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.join.rows import Rows
+from tidegauge.tally.families import traffic
 from tidegauge.tally.tally import Tally
 
 ARRIVALS = -1
@@ -25,7 +26,8 @@ ARRIVALS = -1
 class SealedBlock:
     """The final sums of one stream over [start, end) of prediction time, in ms.
 
-    `counts` has, for each family that reads this slot, or for the arrivals each that reads none, the series (version
+    `counts` has, for each family that reads this slot and for the traffic (of the arrivals, for each that reads none),
+    the series (version
     as a whole or slice; see `Tally.series`) and their sums, shape (series, columns). Of a slot `rows` gives the pending
     predictions of that time, by time, then by id, with the labels that the sums are made of. It can be called as long
     as the block is being worked on; it raises RuntimeError afterwards and for the arrivals, which are not kept.
@@ -46,7 +48,7 @@ def seal(tally: Tally, channel: int, start: int, end: int, rows: Callable[[int, 
     names = [
         family.name
         for family in tally.families
-        if (channel in family.channels if channel != ARRIVALS else not family.channels)
+        if (channel in family.channels or family.name == traffic.NAME if channel != ARRIVALS else not family.channels)
     ]
     found = {name: tally.blocks(name, start, end) for name in names}
     width = tally.ladder.block

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.assess.measures.measure import Measure
+from tidegauge.assess.releases.lifecycle import Lifecycle, Release
 from tidegauge.config.settings import Channel, Model
 from tidegauge.tally.blocks import SealedBlock
 
@@ -41,6 +43,33 @@ class Context:
     """Series numbers to (version, slice key or -1 for the whole version, slice value)."""
     slices: tuple[tuple[str, ...], ...] = ()  # the values of each slice key, by code
     clustered: bool = False  # a prediction of this block's time or before has carried a unit_id
+    measures: tuple[Measure, ...] = ()  # of the model, all streams
+    releases: tuple[Release, ...] = ()  # as arrivals tell them, which are sealed first
+
+    @property
+    def stream_key(self) -> str:
+        """The key of the stream, as measures name it."""
+        return self.channel.key
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What readings are made for."""
+
+    model: Model
+    channel: Channel  # ARRIVING for the arrivals
+    measures: tuple[Measure, ...]
+    lifecycle: Lifecycle
+    block: int  # ms; width of a block
+
+    @property
+    def stream_key(self) -> str:
+        """The key of the stream, as measures name it."""
+        return self.channel.key
+
+    def published(self, release: Release) -> bool:
+        """Whether a release is still to be seen: as long as the version gets traffic."""
+        return not self.lifecycle.lost(release.candidate, self.block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +99,15 @@ def _as_it_is(state: Any) -> Any:
 class Detector:
     """`advance(state, block)` must depend on nothing but its arguments: blocks of a stream come in order, each once.
 
-    It has a state of its own for each stream, and must leave the one that it is given as it was. Blocks that come
-    together are given stream by stream: arrivals, then the slots in order. Readings name families of the catalogue or
+    It has a state of its own for each stream; the one that it is given is its to change. Blocks that come together are
+    given stream by stream: arrivals, then the slots in order. Readings name families of the catalogue or
     of `families`.
     """
 
     name: str  # without a slash
-    initial: State
+    initial: Callable[[], State]
     advance: Callable[[State, SealedBlock, Context], State]
-    readings: Callable[[State], list[Reading]]
+    readings: Callable[[State, View], list[Reading]]
     families: tuple[Published, ...] = ()
     forget: Callable[[State, str], State] = lambda state, version: state
     """Drops what the state holds of a version that is gone for good."""
@@ -87,4 +116,4 @@ class Detector:
     save: Callable[[State], Any] = _as_it_is
     """The state as JSON values."""
     load: Callable[[Any], State] = _as_it_is
-    """The state that was saved; of one that it cannot use any more, `initial`."""
+    """The state that was saved. Raises ValueError or KeyError for one that it cannot use: it then begins anew."""

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from tidegauge.assess import service
+from tidegauge.assess.counts import Floats
 from tidegauge.assess.measures.measure import (
     PROPORTION,
     UNBOUNDED,
@@ -18,6 +19,8 @@ from tidegauge.assess.measures.measure import (
     RowLosses,
     of_moments,
 )
+from tidegauge.assess.sequential.history import BINS
+from tidegauge.assess.sequential.history import LARGEST as ZERO
 from tidegauge.assess.sums import signal_moments
 from tidegauge.config.settings import ERROR_RATIO, LATENCY, SIGNAL_PREFIX, Model, Signal
 from tidegauge.join.rows import Rows
@@ -34,7 +37,8 @@ def measures(model: Model) -> Iterator[Measure]:
         margin=margins.get(ERROR_RATIO),
     )  # fmt: skip
     yield Measure(
-        "", "", LATENCY, UNBOUNDED, 1.0, 0.0, _latency, capped=_capped_latency, watched=False,
+        "", "", LATENCY, UNBOUNDED, 1.0, 0.0, _latency, capped=_capped_latency, sizes=_latency_sizes,
+        watched=False,
         deciding=LATENCY in margins, margin=margins.get(LATENCY),
     )  # fmt: skip
     slots = {slot.key: number for number, slot in enumerate(model.slots)}
@@ -78,6 +82,19 @@ def _capped_latency(block: BlockSums, cap: float) -> CappedSums | None:
     edge = min(int(np.searchsorted(service_family.EDGES, cap)), len(service_family.EDGES) - 1)
     found = service.latency(sums, edge)
     return CappedSums(LossSums(block.series, found.n, found.s1, found.s2), found.clipped)
+
+
+def _latency_sizes(block: BlockSums) -> Floats | None:
+    """Bins of both are half octaves."""
+    sums = block.family(service_family.NAME)
+    if sums is None:
+        return None
+    counts = np.zeros((len(block.series), BINS))
+    first = ZERO + 2 * service_family.LOWEST
+    counts[:, first : first + service_family.BINS] = sums[
+        :, service_family.COUNT : service_family.COUNT + service_family.BINS
+    ]
+    return counts
 
 
 def _signal(block: BlockSums, signal: Signal, better: bool) -> LossSums | None:

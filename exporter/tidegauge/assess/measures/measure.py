@@ -84,6 +84,7 @@ class Measure:
     sums: Callable[[BlockSums], LossSums | None]
     rows: Callable[[Rows], RowLosses] | None = None  # None: predictions are not kept that long
     capped: Callable[[BlockSums, float], CappedSums | None] | None = None  # where a cap needs no rows
+    sizes: Callable[[BlockSums], Floats | None] | None = None  # (series, BINS): losses by half octave, without rows
     watched: bool = True  # for changes
     judged: bool = True  # it is known which way is good
     deciding: bool = True  # about the release

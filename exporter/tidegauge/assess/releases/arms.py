@@ -11,6 +11,7 @@ import numpy as np
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.measures.measure import BlockSums, LossSums, Measure, pseudo_losses
+from tidegauge.assess.numeric import floats
 from tidegauge.assess.sequential.clusters import BUCKETS
 from tidegauge.assess.sequential.comparison import Arm
 from tidegauge.join.rows import Rows
@@ -73,6 +74,6 @@ def of_rows(measure: Measure, rows: Rows, slot: int, version: int, cap: float) -
     return Side(
         arm,
         scale * float((count * w)[held].sum()),
-        scale * np.bincount(unit, weights=count * w, minlength=BUCKETS),
-        scale * np.bincount(unit, weights=count * w * loss, minlength=BUCKETS),
+        floats(scale * np.bincount(unit, weights=count * w, minlength=BUCKETS)),
+        floats(scale * np.bincount(unit, weights=count * w * loss, minlength=BUCKETS)),
     )

@@ -45,9 +45,7 @@ class Lifecycle:
 NOTHING: Final = Lifecycle({}, {})
 
 
-def advance(
-    state: Lifecycle, start: int, end: int, primary: Mapping[str, int], duration: int
-) -> Lifecycle:
+def advance(state: Lifecycle, start: int, end: int, primary: Mapping[str, int], duration: int) -> Lifecycle:
     """After a block [start, end) with so many primary predictions by version; a comparison goes on for `duration`."""
     made = {version: count for version, count in primary.items() if count > 0}
     since = (start - DAY) // HOUR
@@ -97,7 +95,7 @@ def load(saved: Mapping[str, Any]) -> Lifecycle:
     """What `save` gave."""
     return Lifecycle(
         dict(saved["last"]),
-        {version: {hour: n for hour, n in counts} for version, counts in saved["hours"].items()},
+        {version: dict(counts) for version, counts in saved["hours"].items()},
         tuple(Release(*values) for values in saved["releases"]),
         saved["now"],
     )
