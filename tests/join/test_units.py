@@ -29,7 +29,7 @@ def test_buckets_are_even_whatever_the_hash_sample(exponent: int) -> None:
 
 def test_buckets_are_the_low_bits_of_murmurs_finaliser() -> None:
     # What waits is saved with its bucket: another mix would tear units apart.
-    identifiers = ["user-1", "user-2", 7]
+    identifiers: list[str | int] = ["user-1", "user-2", 7]
     expected = []
     for mixed in map(int, hash_ids(identifiers)):
         for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):

@@ -83,12 +83,10 @@ def unasked(start: int, end: int) -> Rows:
 
 
 def sums_of(block: SealedBlock) -> dict[str, dict[int, list[int]]]:
-    """Sums that are not all 0, by family and series."""
-    found = {
-        name: {one: row for one, row in zip(series.tolist(), sums.tolist(), strict=True) if any(row)}
-        for name, (series, sums) in block.counts.items()
+    """Sums by family and series."""
+    return {
+        name: dict(zip(series.tolist(), sums.tolist(), strict=True)) for name, (series, sums) in block.counts.items()
     }
-    return {name: cells for name, cells in found.items() if cells}
 
 
 class TestRowsOfSealedBlocks:

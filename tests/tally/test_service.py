@@ -41,7 +41,8 @@ def sums_of(*parts: Rows) -> NDArray[np.int64]:
         tally.add(rows, 1, None)
     _, sums = tally.window(NAME, 0, 2 * HOUR)
     assert not len(tally.window_slices(NAME, 0, 2 * HOUR)[0])
-    return sums[0]
+    one: NDArray[np.int64] = sums[0]
+    return one
 
 
 @given(st.lists(SECONDS, min_size=1, max_size=60), st.integers(0, len(EDGES) - 1))
