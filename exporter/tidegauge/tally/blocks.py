@@ -26,11 +26,12 @@ ARRIVALS = -1
 class SealedBlock:
     """The final sums of one stream over [start, end) of prediction time, in ms.
 
-    `counts` has, for each family that reads this slot and for the traffic (of the arrivals, for each that reads none),
-    the series (version
-    as a whole or slice; see `Tally.series`) and their sums, shape (series, columns). Of a slot `rows` gives the pending
-    predictions of that time, by time, then by id, with the labels that the sums are made of. It can be called as long
-    as the block is being worked on; it raises RuntimeError afterwards and for the arrivals, which are not kept.
+    `counts` has, for each family that reads this slot and for the traffic (for the arrivals: each that reads none), the
+    series (version as a whole or slice; see `Tally.series`) that have any, and their sums, shape (series, columns).
+
+    Of a slot `rows` gives the pending predictions of that time, by time, then by id, with the labels of this slot that
+    the sums are made of; those of other slots may not be final yet. It can be called while the block is being worked
+    on. It raises RuntimeError afterwards, and for the arrivals, which are not kept.
     """
 
     channel: int  # number of the slot, or ARRIVALS
@@ -50,8 +51,13 @@ def seal(tally: Tally, channel: int, start: int, end: int, rows: Callable[[int, 
         for family in tally.families
         if (channel in family.channels or family.name == traffic.NAME if channel != ARRIVALS else not family.channels)
     ]
-    found = {name: tally.blocks(name, start, end) for name in names}
+    found: dict[int, dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
+    for name in names:
+        for block, (series, sums) in tally.blocks(name, start, end).items():
+            # What was counted and taken back must leave no trace: whether it ever was depends on the order of arrival.
+            some = np.flatnonzero(sums.any(axis=1))
+            if len(some):
+                found.setdefault(block, {})[name] = series[some], sums[some]
     width = tally.ladder.block
-    for block in sorted({block for blocks in found.values() for block in blocks}):
-        counts = {name: blocks[block] for name, blocks in found.items() if block in blocks}
+    for block, counts in sorted(found.items(), key=lambda one: one[0]):
         yield SealedBlock(channel, block, block + width, counts, partial(rows, block, block + width))

@@ -93,11 +93,12 @@ class History:
         sums = np.stack(np.broadcast_arrays(*(np.atleast_1d(floats(value)) for value in (n, s1, s2))), axis=-1)
         self.open += sums
         day = block_start_ms // DAY_MS
-        if not self.days.shape[1] or self.days[0, -1, DAY] != day:
+        if self.streams and (not self.days.shape[1] or self.days[0, -1, DAY] != day):
             today = np.zeros((self.streams, 1, 4))
             today[:, 0, DAY] = day
             self.days = np.concatenate([self.days[:, -(DAYS_KEPT - 1) :], today], axis=1)
-        self.days[:, -1, :DAY] += sums
+        if self.streams:
+            self.days[:, -1, :DAY] += sums
         seen = sums[:, N] > 0
         self.first_ms[seen & (self.first_ms < 0)] = block_start_ms
         self.last_ms[seen] = block_start_ms
@@ -148,6 +149,8 @@ class History:
     def extended(self, streams: int) -> History:
         """This history with so many more streams, which begin at nothing."""
         more = History.empty(streams)
+        if not self.streams:
+            return History(more.cells, self.hour, more.open, more.first_ms, more.last_ms, more.days, more.bins)
         blank = np.zeros((streams, self.days.shape[1], 4))
         blank[:, :, DAY] = self.days[:1, :, DAY]
         return History(
@@ -156,7 +159,7 @@ class History:
             np.concatenate([self.open, more.open]),
             np.concatenate([self.first_ms, more.first_ms]),
             np.concatenate([self.last_ms, more.last_ms]),
-            np.concatenate([self.days, blank]) if self.streams else more.days,
+            np.concatenate([self.days, blank]),
             np.concatenate([self.bins, more.bins]),
         )
 
