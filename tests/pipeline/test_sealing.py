@@ -41,7 +41,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[SealedBlock, C
             see(block, context)
             return state
 
-        use(monkeypatch, Detector("watcher", None, advance, lambda state: [], streams=EVERYTHING))
+        use(monkeypatch, Detector("watcher", lambda: None, advance, lambda state, view: [], streams=EVERYTHING))
 
     return install
 
@@ -287,7 +287,7 @@ class TestStreams:
                 names.setdefault(context.channel.key, set()).update(block.counts)
                 return state
 
-            return Detector(name, None, advance, lambda state: [], streams=frozenset(wanted))
+            return Detector(name, lambda: None, advance, lambda state, view: [], streams=frozenset(wanted))
 
         use(monkeypatch, *(reader(name, name) for name in (LABELS, SIGNALS, ARRIVALS)))
         used = wordy_models()[2:3]

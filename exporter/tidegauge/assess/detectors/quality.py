@@ -44,7 +44,6 @@ class Stream:
 
     versions: Watch
     slices: Watch
-    sizes: dict[str, Floats]  # by version: how many losses lay in each half octave, where they have no upper end
     compared: dict[str, Compared]  # by new version
     trends: dict[str, Trend]  # by version, of whole days
     day: int = -1  # the last one seen, since 1970
@@ -54,7 +53,7 @@ class Stream:
     def empty(cls, measure: Measure) -> Stream:
         """Before the first block."""
         known = known_of(measure)
-        return cls(Watch.empty(known), Watch.empty(known), {}, {}, {})
+        return cls(Watch.empty(known), Watch.empty(known), {}, {})
 
 
 @dataclass(slots=True)
@@ -166,9 +165,7 @@ class _Step:
             return None
         rate = s1 / n
         variance = max(s2 / n - rate * rate, 0.0)
-        cap = None
-        if measure.kind == UNBOUNDED and release.baseline in stream.sizes:
-            cap = quantile(stream.sizes[release.baseline], CAPPED_SHARE)
+        cap = quantile(watch.history.bins[row], CAPPED_SHARE) if measure.kind == UNBOUNDED else None
         usual = _usual_margin(measure.kind, rate, variance)
         margin = usual if measure.margin is None else measure.margin
         alpha = self.context.model.release.alpha
@@ -201,13 +198,14 @@ class _Step:
 
     def watch(self, stream: Stream, measure: Measure, found: LossSums) -> None:
         """Adds the block to what is known of each version and slice, and looks for changes."""
-        self._learn(stream, measure, found)
         if stream.day != self.block.start // DAY_MS:
             self._new_day(stream)
         change = self.context.model.change
         keys = {self.context.versions[int(self.version[row])]: int(row) for row in self.whole}
         keys.pop(OTHER, None)
         sums = _placed(stream.versions, keys, found)
+        if measure.kind == UNBOUNDED:
+            self._count_sizes(stream.versions, measure)
         if not measure.watched:
             stream.versions.history.add(self.block.start, *sums)
             return
@@ -235,28 +233,22 @@ class _Step:
                 keys[SEPARATOR.join((version, context.model.slices[int(self.key[row])], value))] = row
         return keys
 
-    def _learn(self, stream: Stream, measure: Measure, found: LossSums) -> None:
+    def _count_sizes(self, watch: Watch, measure: Measure) -> None:
         """How large losses are, for the cap of a release to come."""
-        if measure.kind != UNBOUNDED:
-            return
+        counts: list[Floats] = []
         if measure.rows is not None:
             losses = measure.rows(self.rows)
             code = self.rows.version[losses.index]
             for row in self.whole:
-                own = losses.loss[code == self.version[row]]
-                if len(own):
-                    counts = np.bincount(half_octave(own), minlength=BINS).astype(np.float64)
-                    self._count_sizes(stream, int(row), counts)
-        elif measure.sizes is not None:
-            counts_of = measure.sizes(self.sums)
-            if counts_of is not None:
-                for row in self.whole:
-                    self._count_sizes(stream, int(row), counts_of[row])
-
-    def _count_sizes(self, stream: Stream, row: int, counts: Floats) -> None:
-        version = self.context.versions[int(self.version[row])]
-        before = stream.sizes.get(version)
-        stream.sizes[version] = counts if before is None else before + counts
+                sizes = half_octave(losses.loss[code == self.version[row]])
+                counts.append(np.bincount(sizes, minlength=BINS).astype(np.float64))
+        elif measure.sizes is not None and (found := measure.sizes(self.sums)) is not None:
+            counts = list(found[self.whole])
+        places = {key: place for place, key in enumerate(watch.keys)}
+        for row, sizes_of_row in zip(self.whole, counts, strict=False):
+            place = places.get(self.context.versions[int(self.version[row])])
+            if place is not None:
+                watch.history.bins[place] += sizes_of_row
 
     def _new_day(self, stream: Stream) -> None:
         """Forgets streams that are long gone, and draws the trends up to yesterday."""
@@ -267,8 +259,9 @@ class _Step:
             if gone:
                 watch.remove(*gone)
         stream.trends = {}
-        for key, days in zip(stream.versions.keys, stream.versions.history.days, strict=True):
-            found = trend(days[:, DAY], days[:, N], days[:, S1])
+        history = stream.versions.history
+        for key, daily in zip(stream.versions.keys, history.daily, strict=True):
+            found = trend(history.days, daily[:, N], daily[:, S1])
             if found is not None:
                 stream.trends[key] = found
 
@@ -324,7 +317,7 @@ def _forget(state: Quality, version: str) -> Quality:
         of_version = [key for key in stream.slices.keys if key.split(SEPARATOR, 1)[0] == version]
         if of_version:
             stream.slices.remove(*of_version)
-        for known in (stream.sizes, stream.compared, stream.trends):
+        for known in (stream.compared, stream.trends):
             known.pop(version, None)
     return state
 
@@ -340,7 +333,6 @@ def _save(state: Quality) -> dict[str, Any]:
                 "highest": None if stream.versions.measure.highest == inf else stream.versions.measure.highest,
                 "versions": stream.versions.to_json(),
                 "slices": stream.slices.to_json(),
-                "sizes": {version: counts.tolist() for version, counts in stream.sizes.items()},
                 "compared": {version: compared.save() for version, compared in stream.compared.items()},
                 "trends": {version: asdict(one) for version, one in stream.trends.items()},
                 "day": stream.day,
@@ -362,7 +354,6 @@ def _load(saved: Mapping[str, Any]) -> Quality:
         state.measures[name] = Stream(
             Watch.from_json(values["versions"], known),
             Watch.from_json(values["slices"], known),
-            {version: np.array(counts) for version, counts in values["sizes"].items()},
             {version: Compared.load(compared) for version, compared in values["compared"].items()},
             {version: Trend(**one) for version, one in values["trends"].items()},
             values["day"],

@@ -25,8 +25,6 @@ BINS: Final = 2 * LARGEST + 2
 
 N, S1, S2, BETWEEN, SEEN = range(5)
 """Columns of a cell: rows, sum of losses, of their squares, over its hours sum of s1**2 / n and how many had rows."""
-DAY = 3
-"""Columns of a day: rows, sum of losses, of their squares; then its number since 1970."""
 
 
 def hour_of_week(time_ms: int) -> int:
@@ -60,7 +58,8 @@ class History:
     open: Floats  # (S, 3): n, s1, s2 of the open hour
     first_ms: Integers  # (S,): start of the first block with rows, -1 before
     last_ms: Integers  # (S,): start of the last one
-    days: Floats  # (S, D, 4), the last DAYS_KEPT at most, oldest first; the same days for all streams
+    days: Integers  # (D,): the last DAYS_KEPT days with blocks at most, counted since 1970, oldest first
+    daily: Floats  # (S, D, 3): n, s1, s2 of each
     bins: Floats  # (S, BINS)
 
     @classmethod
@@ -73,7 +72,8 @@ class History:
             np.zeros((streams, 3)),
             never,
             never.copy(),
-            np.zeros((streams, 0, 4)),
+            np.zeros(0, np.int64),
+            np.zeros((streams, 0, 3)),
             np.zeros((streams, BINS)),
         )
 
@@ -85,7 +85,7 @@ class History:
     def add(
         self, block_start_ms: int, n: ArrayLike, s1: ArrayLike, s2: ArrayLike, bins: ArrayLike | None = None
     ) -> None:
-        """One sealed block: rows n (effective), s1 / n their mean, s2 / n the mean square; (S,) each; bins (S, BINS)."""
+        """One sealed block: rows n (effective), s1 / n their mean, s2 / n the mean square (S,); bins are (S, BINS)."""
         hour = block_start_ms // HOUR_MS
         if hour != self.hour:
             self._close()
@@ -93,12 +93,11 @@ class History:
         sums = np.stack(np.broadcast_arrays(*(np.atleast_1d(floats(value)) for value in (n, s1, s2))), axis=-1)
         self.open += sums
         day = block_start_ms // DAY_MS
-        if self.streams and (not self.days.shape[1] or self.days[0, -1, DAY] != day):
-            today = np.zeros((self.streams, 1, 4))
-            today[:, 0, DAY] = day
-            self.days = np.concatenate([self.days[:, -(DAYS_KEPT - 1) :], today], axis=1)
-        if self.streams:
-            self.days[:, -1, :DAY] += sums
+        if not self.days.size or self.days[-1] != day:
+            today = np.zeros((self.streams, 1, 3))
+            self.days = np.append(self.days[-(DAYS_KEPT - 1) :], day)
+            self.daily = np.concatenate([self.daily[:, -(DAYS_KEPT - 1) :], today], axis=1)
+        self.daily[:, -1] += sums
         seen = sums[:, N] > 0
         self.first_ms[seen & (self.first_ms < 0)] = block_start_ms
         self.last_ms[seen] = block_start_ms
@@ -142,24 +141,22 @@ class History:
             self.open[chosen],
             self.first_ms[chosen],
             self.last_ms[chosen],
-            self.days[chosen],
+            self.days.copy(),
+            self.daily[chosen],
             self.bins[chosen],
         )
 
     def extended(self, streams: int) -> History:
         """This history with so many more streams, which begin at nothing."""
         more = History.empty(streams)
-        if not self.streams:
-            return History(more.cells, self.hour, more.open, more.first_ms, more.last_ms, more.days, more.bins)
-        blank = np.zeros((streams, self.days.shape[1], 4))
-        blank[:, :, DAY] = self.days[:1, :, DAY]
         return History(
             np.concatenate([self.cells, more.cells]),
             self.hour,
             np.concatenate([self.open, more.open]),
             np.concatenate([self.first_ms, more.first_ms]),
             np.concatenate([self.last_ms, more.last_ms]),
-            np.concatenate([self.days, blank]),
+            self.days.copy(),
+            np.concatenate([self.daily, np.zeros((streams, self.days.size, 3))]),
             np.concatenate([self.bins, more.bins]),
         )
 
@@ -172,6 +169,7 @@ class History:
             "first_ms": self.first_ms.tolist(),
             "last_ms": self.last_ms.tolist(),
             "days": self.days.tolist(),
+            "daily": self.daily.tolist(),
             "bins": self.bins.tolist(),
         }
 
@@ -185,7 +183,8 @@ class History:
             np.array(saved["open"], np.float64).reshape(streams, 3),
             np.array(saved["first_ms"], np.int64),
             np.array(saved["last_ms"], np.int64),
-            np.array(saved["days"], np.float64).reshape(streams, -1 if streams and saved["days"][0] else 0, 4),
+            np.array(saved["days"], np.int64),
+            np.array(saved["daily"], np.float64).reshape(streams, len(saved["days"]), 3),
             np.array(saved["bins"], np.float64).reshape(streams, BINS),
         )
 

@@ -90,10 +90,10 @@ def lag_one(days: Floats, values: Floats) -> tuple[float, int]:
 
 
 def trend(days: ArrayLike, n: ArrayLike, s1: ArrayLike) -> Trend | None:
-    """The trend of the daily means s1 / n of whole days, numbers in ascending order; None below DAYS days of ROWS rows.
+    """The trend of the daily means s1 / n of whole days, numbers ascending; None below DAYS days of ROWS rows.
 
-    Where the residuals' correlation from day to day is more than chance (|r| > 1.96 / sqrt(n)), slope, interval and test
-    are those of the pre-whitened series y(t) - r y(t - 1), whose slope is 1 - r times the series' own (von Storch 1995).
+    Where the residuals' correlation from day to day is more than chance (|r| > 1.96 / sqrt(n)), slope, interval and
+    test are those of the pre-whitened series y(t) - r y(t - 1), whose slope is 1 - r times that of y (von Storch 1995).
     """
     size = floats(n)
     enough = size >= ROWS
