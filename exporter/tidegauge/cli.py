@@ -127,12 +127,15 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tidegauge.simulate import follow, simulate
+    from tidegauge.simulate import CONFIGURATION, find, follow, simulate
 
     try:
         if options.follow:
             return follow(options.scenario, options.output, seed=options.seed)
         simulate(options.scenario, options.output, seed=options.seed)
+        scenario = find(options.scenario)
+        print(f"{scenario.name}: {scenario.description}.\nTo be seen: {scenario.watch}.")
+        print(f"  tidegauge run --config.file {options.output / CONFIGURATION}")
     except (ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)
         return 2
