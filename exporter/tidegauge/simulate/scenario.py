@@ -39,8 +39,8 @@ class Version:
 class Users:
     """Who asks: each prediction is of one of `number` users, all equally busy.
 
-    `hard` of them are wrongly answered `harder` times as often as the mean, the others so much more rarely that the mean
-    stays. So predictions of the same user resemble each other, and are worth less than as many of different users.
+    `hard` of them are answered wrongly `harder` times as often as the mean, the others so much more rarely that the
+    mean stays. So predictions of a user resemble each other, and tell less than as many of different users.
     """
 
     number: int

@@ -67,8 +67,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="harmless-release",
-        description="after two days v2 is released to 1, 5 and then 50 % of the traffic; both are wrong 5 times in 100, "
-        "more often in the afternoon",
+        description="after two days v2 is released to 1, 5 and then 50 % of the traffic; both are wrong 5 times in "
+        "100, more often in the afternoon",
         watch="never roll back v2; promote it once half of the traffic (from day 4) has shown that it is no worse",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
@@ -84,7 +84,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="busy-users",
         description="the harmless release, asked 58 times a day by each of 1,500 users, of whom one in ten is answered "
         "wrongly seven times as often as the mean",
-        watch="never roll back v2; its intervals are wider than those of harmless-release, for users resemble themselves",
+        watch="never roll back v2; its intervals are wider than in harmless-release, for users resemble themselves",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
         countries=_COUNTRIES,
@@ -98,8 +98,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="hard-switch",
-        description="after eight days v2 replaces v1 at once; it is wrong 7.5 times in 100, v1 5 times, both more often "
-        "in the afternoon",
+        description="after eight days v2 replaces v1 at once; it is wrong 7.5 times in 100, v1 5 times, both more "
+        "often in the afternoon",
         watch="roll back v2, compared with what v1 was before it, within its first day",
         model="fraud",
         versions=(
@@ -116,7 +116,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="slow-rot",
-        description="the only version is wrong 5 times in 100 for two weeks, then more and more often, 10 times after six",
+        description="the only version is wrong 5 times in 100 for two weeks, then more and more often: 10 times after "
+        "six",
         watch="degrading, and when the objective of 0.92 will be missed, before it is missed on about day 29",
         model="fraud",
         versions=(_version("v1", ((0, 0.95), (1 / 3, 0.95), (1, 0.9))),),
@@ -130,8 +131,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="failing-slice",
-        description="after nine days answers for New Zealand, 5 % of the traffic, are wrong 20 times in 100, before and "
-        "elsewhere 5 times",
+        description="after nine days answers for New Zealand, 5 % of the traffic, are wrong 20 times in 100, before "
+        "and elsewhere 5 times",
         watch="the slice NZ is degrading within a day, and no other",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),)),),

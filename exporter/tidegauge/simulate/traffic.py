@@ -94,7 +94,7 @@ class Traffic:
 
         names = [v.name for v in scenario.versions]
         countries = [name for name, _ in scenario.countries]
-        who = [""] * n if user is None else ['"unit_id":"u%d",' % number for number in user.tolist()]
+        who = [""] * n if user is None else [f'"unit_id":"u{number}",' for number in user.tolist()]
         columns = (numbers, version, amount, country, answer, score, latency, failed)
         head = f'{{"prediction_id":"{self._start:x}-%d","timestamp":"%s","model":"{scenario.model}","version":"%s",%s'
         head += '"features":{"amount":%.2f,"country":"%s"},'
@@ -154,7 +154,7 @@ class _Crowd:
 
 
 def _choose(place: Floats, weights: Floats) -> Integers:
-    """One column index for each row of `weights` (n, k): where `place` (n, 0 to 1) falls when they are laid end to end."""
+    """One column index for each row of `weights` (n, k): where `place` (n, 0 to 1) falls in them laid end to end."""
     edges = np.cumsum(weights, axis=1)
     chosen: Integers = ((place * edges[:, -1])[:, None] >= edges[:, :-1]).sum(axis=1)
     return chosen
