@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.certificates import Certificate
 from tests.processes import LOOPBACK
+
+STRANGE = 'a"b\\n{c="d"}\nü'
+"""A model and a version that need escaping."""
 
 VERDICTS = ("roll_back", "promote", "keep_watching")
 
@@ -103,8 +107,6 @@ class Site:
         self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
         self._server.daemon_threads = True
         if self.certificate is not None:
-            import ssl
-
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(self.certificate.file, self.certificate.key)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)

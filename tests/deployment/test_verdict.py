@@ -9,24 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import certificates
-from tests.deployment.pages import VERDICTS, Reply, Site, release, several_targets
-from tests.processes import (
-    ENVIRONMENT,
-    LOOPBACK,
-    PATIENCE,
-    PrometheusServer,
-    free_port,
-    tidegauge_command,
-    wait_until,
-)
+from tests.deployment.pages import STRANGE, VERDICTS, Reply, Site
+from tests.processes import ENVIRONMENT, LOOPBACK, PATIENCE, free_port, tidegauge_command, wait_until
 from tidegauge.verdict import KEEP_WATCHING, PROMOTE, Answer, NoAnswer, Prometheus, ask, quoted, wait
 
 
@@ -50,31 +40,6 @@ def overall(verdict: str, **labels: str) -> list[tuple[str, dict[str, str], floa
 
 
 # --- against the real Prometheus --------------------------------------------------------------------------------------
-
-STRANGE = 'a"b\\n{c="d"}\nü'
-
-
-@pytest.fixture(scope="module")
-def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Two exporters: the models are named after what the first and the second say of v2."""
-    first = "".join(release(verdict, model=f"{verdict}-alone") for verdict in VERDICTS)
-    first += release("promote", model=STRANGE, version=STRANGE)
-    first += 'model_version_info{model="new",version="v1",baseline_version=""} 1\n'
-    first += 'model_version_info{model="new",version="v2",baseline_version="v1"} 1\n'
-    second = ""
-    for one in VERDICTS:
-        for other in VERDICTS:
-            first += release(one, model=f"{one}-{other}")
-            second += release(other, model=f"{one}-{other}")
-    directory = tmp_path_factory.mktemp("prometheus")
-    with ExitStack() as stack:
-        sites = [stack.enter_context(Site([Reply(page)])) for page in (first, second)]
-        server = PrometheusServer(sites[0].url, directory)
-        several_targets(directory, [site.url for site in sites])
-        stack.enter_context(server)
-        wait_until(lambda: 2 in server.query("sum(up)").values(), what="both targets")
-        server.wait_scraped()
-        yield server.url
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("promote", 0), ("roll_back", 1), ("keep_watching", 2)])
