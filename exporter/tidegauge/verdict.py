@@ -110,7 +110,9 @@ class Prometheus:
             answer = response.json()
             if answer["status"] != "success":
                 raise NoAnswer(f"{self.name} refused the query: {_plain(str(answer.get('error')))}")
-            found = [(dict(series["metric"]), float(series["value"][1])) for series in answer["data"]["result"]]
+            found: list[Series] = [
+                (dict(series["metric"]), float(series["value"][1])) for series in answer["data"]["result"]
+            ]
         except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise NoAnswer(f"{self.name} answered {response.status_code}, not as Prometheus does") from error
         if answer.get("warnings"):

@@ -26,7 +26,7 @@ DOCUMENTS = {
     for document in yaml.safe_load_all(path.read_text())
 }
 # What Prometheus may know of a release: model and version, and the verdict over its exporters (None: nothing).
-CASES = [(f"{verdict}-alone", "v2", verdict) for verdict in VERDICTS]
+CASES: list[tuple[str, str, str | None]] = [(f"{verdict}-alone", "v2", verdict) for verdict in VERDICTS]
 CASES += [
     (f"{one}-{other}", "v2", "roll_back" if "roll_back" in (one, other) else one if one == other else "keep_watching")
     for one in VERDICTS

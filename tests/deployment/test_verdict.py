@@ -26,9 +26,9 @@ def command(url: str, *more: str, model: str = "fraud", version: str = "v2") -> 
 
 def vector(*series: tuple[str, dict[str, str], float | str], **more: Any) -> Reply:
     """An answer of Prometheus' query API."""
+    common = {"model": "fraud", "version": "v2"}
     result = [
-        {"metric": {"__name__": name, "model": "fraud", "version": "v2", **labels}, "value": [1.7e9, str(value)]}
-        for name, labels, value in series
+        {"metric": common | {"__name__": name} | labels, "value": [1.7e9, str(value)]} for name, labels, value in series
     ]
     data = {"status": "success", "data": {"resultType": "vector", "result": result}, **more}
     return Reply(json.dumps(data), kind="application/json")
