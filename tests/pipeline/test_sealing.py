@@ -27,6 +27,7 @@ from tidegauge.pipeline.engine import Engine, empty_tally
 from tidegauge.state.table import Table
 from tidegauge.tally import blocks, families
 from tidegauge.tally.blocks import SealedBlock, seal
+from tidegauge.tally.families import traffic
 
 EVERYTHING = frozenset((LABELS, SIGNALS, ARRIVALS))
 Records = tuple[list[Prediction], list[Feedback]]
