@@ -257,6 +257,10 @@ class TestStreams:
         replay(run, (predictions, feedback), 8)
         clock = run.pipeline.clock
         until = {name: one.sealing.arrivals_until for name, one in run.pipeline.engines.items()}
+        for engine_ in run.pipeline.engines.values():
+            # What is not sealed yet lies in the finest panes, of which blocks are made.
+            assert engine_.tally.edges[0] <= engine_.join.sealed_until.min()
+            assert engine_.join.sealed_until.max() < engine_.sealing.arrivals_until
         run.close()
         expected: dict[tuple[str, str, int], list[float]] = {}
         for one in predictions:
