@@ -86,7 +86,9 @@ def _advance(state: Quality, block: SealedBlock, context: Context) -> Quality:
         found = measure.sums(sums)
         if found is None:
             continue
-        stream = state.measures.setdefault(measure.metric, Stream.empty(measure))
+        stream = state.measures.get(measure.metric)
+        if stream is None:
+            stream = state.measures[measure.metric] = Stream.empty(measure)
         step.compare(stream, measure, found)
         step.watch(stream, measure, found)
     return state

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import lambertw, log_ndtr, logsumexp
+from scipy.special import lambertw, log_ndtr
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.numeric import floats
@@ -69,5 +69,6 @@ def variance_needed(drift: ArrayLike, rho: float, alpha: float) -> Floats:
 def mean_of(log_evidence: ArrayLike) -> Floats:
     """Log of the mean over the last axis; a mean of e-values is one (Vovk and Wang 2021, Ann. Stat. 49:1736)."""
     logs = floats(log_evidence)
-    mean: Floats = logsumexp(logs, axis=-1) - math.log(logs.shape[-1])
+    highest = logs.max(axis=-1, keepdims=True)
+    mean: Floats = highest[..., 0] + np.log(np.exp(logs - highest).mean(axis=-1))
     return mean
