@@ -20,18 +20,11 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 from tidegauge.assess.counts import Floats
-<<<<<<< HEAD
-from tidegauge.assess.sequential import detector
-from tidegauge.assess.sequential.detector import RATIOS
-from tidegauge.assess.sequential.history import DAY_MS
-from tidegauge.assess.sequential.profile import Measure
-=======
 from tidegauge.assess.sequential import detector, profile
 from tidegauge.assess.sequential.detector import RATIOS
 from tidegauge.assess.sequential.history import DAY_MS, History
 from tidegauge.assess.sequential.profile import Measure, Shape
 from tidegauge.assess.sequential.trend import trend
->>>>>>> five-a2
 from tidegauge.assess.sequential.watch import Promise, Watch
 
 BLOCK_MS: Final = 300_000
@@ -64,15 +57,9 @@ def at_least(what: str, value: float, error: float, bar: float) -> Row:
 
 def at_most(what: str, value: float, error: float, bar: float | None) -> Row:
     """A figure that should not be higher; without a bar it is only told."""
-<<<<<<< HEAD
-    return Row(
-        what, f"{value:.3f}", f"{error:.3f}", "" if bar is None else f"at most {bar:g}", (bar and value <= bar) or None
-    )
-=======
     if bar is None:
         return Row(what, f"{value:.3f}", f"{error:.3f}", "", None)
     return Row(what, f"{value:.3f}", f"{error:.3f}", f"at most {bar:.3g}", bool(value <= bar))
->>>>>>> five-a2
 
 
 # --- detector delay over the oracle CUSUM -----------------------------------------------------------------------------
