@@ -80,10 +80,10 @@ def test_a_state_survives_json_bit_for_bit() -> None:
 
 
 def test_hours_that_vary_on_their_own_are_no_evidence() -> None:
-    rolled, _, missed = bench.switch(400, 7, 5000, 0.1, 0.0, "proportion", 1)
+    rolled, _, missed = bench.switch(400, 7, 5000, 0.1, 0.0, 1)
     assert at_most(bench.frequency("", "", rolled))
     assert at_most(bench.frequency("", "", missed))
-    _, promoted, _ = bench.switch(400, 7, 5000, 0.1, 0.01, "proportion", 2)
+    _, promoted, _ = bench.switch(400, 7, 5000, 0.1, 0.01, 2)
     assert at_most(bench.frequency("", "", promoted))
 
 

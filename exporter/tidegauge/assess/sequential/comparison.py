@@ -27,7 +27,7 @@ Test = Literal["error_arm", "normal_mixture"]
 ERROR_ARM_RATE: Final = 0.2  # above it, looking at errors only throws too much away
 ROWS: Final = 100.0  # of the candidate, before the normal approximation of a mean of losses is trusted
 ERRORS: Final = 20.0  # of both arms, before that of a proportion is
-PRIOR_ERRORS: Final = 20.0  # what the rate known beforehand counts for beside the baseline's errors now
+PRIOR_ERRORS: Final = 5.0  # what the rate known beforehand counts for beside the baseline's errors now
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +196,12 @@ def null_ratio(state: State, plan: Plan) -> Floats:
     """The ratio of error rates at which the candidate is worse by exactly the margin, as far as is known by now.
 
     Known before the block that it judges, as an e-value asks. The baseline's rate is the one seen so far, with the rate
-    before the release as if from 20 errors.
+    before the release as if from 5 errors, and one standard error up: a rate too low would make the ratio too large,
+    and a promotion too easy.
     """
     before = max(plan.rate, plan.margin / 2)
-    rate = (PRIOR_ERRORS + state.baseline_s1) / (PRIOR_ERRORS / before + state.baseline_n)
+    errors = PRIOR_ERRORS + state.baseline_s1
+    rate = (errors + np.sqrt(errors)) / (PRIOR_ERRORS / before + state.baseline_n)
     worse: Floats = 1 + plan.margin / rate
     return worse
 
