@@ -33,14 +33,14 @@ def standard_errors(alpha: float) -> float:
 
 
 def two_sided(S: ArrayLike, V: ArrayLike, rho: float) -> Floats:
-    """Log e-value against mean zero (Howard et al. 2021, Ann. Stat. 49:1055, eq. 14; Robbins 1970)."""
+    """Log e-value against mean zero (Robbins 1970; Howard et al. 2021, Ann. Stat. 49:1055, section 3.2)."""
     total, variance = floats(S), floats(V)
     evidence: Floats = 0.5 * np.log(rho / (variance + rho)) + total**2 / (2 * (variance + rho))
     return evidence
 
 
 def one_sided(S: ArrayLike, V: ArrayLike, rho: float) -> Floats:
-    """Log e-value against a mean of at most zero (Howard et al. 2021, Ann. Stat. 49:1055, proposition 6)."""
+    """Log e-value against a mean of at most zero (Howard et al. 2021, Ann. Stat. 49:1055, section 3.2)."""
     total, variance = floats(S), floats(V)
     evidence: Floats = (
         0.5 * np.log(4 * rho / (variance + rho))
