@@ -160,8 +160,8 @@ class Alarms:
                         self.promoted.add(release)
                 case "model_objective_breach_timestamp_seconds":
                     now.add(("ModelObjectiveBreachForecast", *key))
-        for alert, *key in sorted(now - self._on):
-            self._raise(alert, tuple(key), day, 1)
+        for one in sorted(now - self._on):
+            self._raise(one[0], one[1:], day, 1)
         self._on = now
         self.streams, self.sliced = max(self.streams, len(watched)), max(self.sliced, len(sliced))
 
@@ -203,7 +203,12 @@ class Exporter:
     def __init__(self, directory: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self._port = taken.getsockname()[1]
-        arguments = ["--config.file", str(directory / "tidegauge.yml"), "--web.listen-address", f"127.0.0.1:{self._port}"]
+        arguments = [
+            "--config.file",
+            str(directory / "tidegauge.yml"),
+            "--web.listen-address",
+            f"127.0.0.1:{self._port}",
+        ]
         self._log = (directory / "log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tidegauge", "run", *arguments], stdout=self._log, stderr=self._log, cwd=ROOT
@@ -216,7 +221,11 @@ class Exporter:
                 page = answer.read().decode()
         except OSError:
             return []
-        return [(one.name, one.labels, one.value) for family in text_string_to_metric_families(page) for one in family.samples]
+        return [
+            (one.name, one.labels, one.value)
+            for family in text_string_to_metric_families(page)
+            for one in family.samples
+        ]
 
     def after(self, records: int) -> list[tuple[str, dict[str, str], float]]:
         """The page once so many records have been read. Raises TimeoutError, or RuntimeError if the process is gone."""

@@ -1,4 +1,4 @@
-"""Models in production, in small: the logs of a scenario or of our own, and the real pipeline over them in this process."""
+"""Models in production, in small: logs of a scenario or of our own, and the real pipeline over them in-process."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _timed(log: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def price_logs(*, hours: float, switch: float, worse: float, users: int = 0, seed: int = 1, rate: float = 0.4) -> Logs:
-    """A regression with heavy-tailed errors; v2 gets 30 % of the traffic from hour `switch` on and errs `worse` more."""
+    """A regression with heavy-tailed errors; v2 has 30 % of the traffic from hour `switch` on and errs `worse` more."""
     random_ = np.random.default_rng(seed)
     n = int(rate * hours * 3600)
     times = np.sort(START + random_.integers(0, int(hours * HOUR), n))

@@ -24,7 +24,12 @@ BLOCK = 300_000
 TASKS = ("binary", "multiclass", "regression", "ranking", "text")
 ROOM = {"binary": 2, "multiclass": 8}
 VERSIONS = 3
-CHANNELS = (Channel("outcome"), Channel("audit", "sample"), Channel("report", "mistakes"), Channel("votes", "voluntary"))
+CHANNELS = (
+    Channel("outcome"),
+    Channel("audit", "sample"),
+    Channel("report", "mistakes"),
+    Channel("votes", "voluntary"),
+)
 SIGNALS = (
     Signal("dwell", "numeric", better="higher"),
     Signal("cost", "numeric", better="lower"),
@@ -62,7 +67,7 @@ def rows_of(task: str, seed: int, *, size: int = 400, weighted: bool = False, un
         number = np.where(chance.random(size) < 0.1, 0.0, chance.normal(50, 20, size))
         factor = chance.choice([1.0, 2.0, 10 / 3], size) if weighted and channel.kind == "sample" else None
         labels.append(Labels(answered, answered, code, number, factor, _compared(task, chance, size, answered)))
-    for signal in SIGNALS[:5]:
+    for _ in SIGNALS[:5]:
         answered = chance.random(size) < 0.6
         truth = (chance.random(size) < 0.3).astype(np.uint8)
         labels.append(Labels(answered, answered, truth, chance.normal(2, 3, size)))
@@ -151,7 +156,7 @@ def loss_of(model: Model, measure: Measure, rows: Rows, i: int) -> float | tuple
             return None
         return float(error if metric == "mae" else error / actual)
     assert label.measures is not None
-    compared = label.measures[i].tolist()
+    compared: list[float] = label.measures[i].tolist()
     if math.isnan(compared[0]):
         return None
     if model.task == "ranking":
@@ -180,7 +185,7 @@ def _contradicts(task: str, rows: Rows, label: Labels, i: int) -> bool:
         return not math.isnan(rows.value[i]) and rows.value[i] != label.value[i]
     if label.measures is not None:
         compared = label.measures[i].tolist()
-        return compared[1] == 0 if task == "ranking" else compared[2] > 0
+        return bool(compared[1] == 0 if task == "ranking" else compared[2] > 0)
     return bool(rows.predicted[i] != NONE and rows.predicted[i] != label.code[i])
 
 
@@ -213,7 +218,7 @@ def weight_of(model: Model, measure: Measure, rows: Rows, i: int) -> float:
 
 def recount(model: Model, measure: Measure, rows: Rows, chosen: NDArray[np.bool_]) -> tuple[float, float, float]:
     """n (Kish), total and squares of the chosen rows, from the definitions."""
-    found = [(loss, i) for i in np.flatnonzero(chosen) if (loss := loss_of(model, measure, rows, i)) is not None]
+    found = [(loss, i) for i in np.flatnonzero(chosen).tolist() if (loss := loss_of(model, measure, rows, i)) is not None]
     if not found:
         return 0.0, 0.0, 0.0
     counts = [1 if rows.count is None else int(rows.count[i]) for _, i in found]
@@ -292,7 +297,7 @@ def test_the_sums_of_a_block_are_a_plain_recount_of_its_rows(
             n = float(rows.counts()[chosen].sum())
             total = min(n, float(sum(
                 weight_of(model, measure, rows, i) * rows.counts()[i]
-                for i in np.flatnonzero(chosen) if loss_of(model, measure, rows, i)
+                for i in np.flatnonzero(chosen).tolist() if loss_of(model, measure, rows, i)
             )))  # fmt: skip
             squares = total
         elif weighted and measure.kind == PROPORTION and stream and not metric.startswith("signal:"):
@@ -313,7 +318,7 @@ def _first(model: Model, measure: Measure, rows: Rows) -> int:
 
 def _spread_of_ratio(model: Model, measure: Measure, rows: Rows, chosen: NDArray[np.bool_]) -> float:
     """n times the squared ratio plus its variance by the delta method, of rows that weigh differently."""
-    found = [(loss_of(model, measure, rows, i), i) for i in np.flatnonzero(chosen)]
+    found = [(loss_of(model, measure, rows, i), i) for i in np.flatnonzero(chosen).tolist()]
     pairs = [(*loss, i) for loss, i in found if isinstance(loss, tuple)]
     c = np.array([1 if rows.count is None else rows.count[i] for _, _, i in pairs], float)
     w = np.array([weight_of(model, measure, rows, i) for _, _, i in pairs])
@@ -335,7 +340,9 @@ def test_the_rows_of_a_block_say_what_its_sums_say(task: str, stream: str, metri
     sums = measure.sums(block)
     assert measure.rows is not None
     for version in range(VERSIONS):
-        (series,) = (one for one in block.series if [int(part[0]) for part in split(np.array([one]))][:2] == [version, -1])
+        (series,) = (
+            one for one in block.series if [int(part[0]) for part in split(np.array([one]))][:2] == [version, -1]
+        )
         from_sums = arms.of_sums(measure, sums, block, int(series), math.inf).arm
         from_rows = arms.of_rows(measure, rows, slot, version, math.inf).arm
         expected = recount(model, measure, rows, rows.version == version)
@@ -364,7 +371,7 @@ def test_rows_are_held_at_the_cap_and_counted_by_unit(task: str, metric: str, we
     rows = rows_of(task, 6, weighted=weighted, units=True)
     chosen = rows.version == 1
     plain = arms.of_rows(measure, rows, 0, 1, math.inf)
-    found = [(loss_of(model, measure, rows, i), i) for i in np.flatnonzero(chosen)]
+    found = [(loss_of(model, measure, rows, i), i) for i in np.flatnonzero(chosen).tolist()]
     kept = [i for loss, i in found if loss is not None]
     c = np.array([1 if rows.count is None else rows.count[i] for i in kept], float)
     w = np.array([weight_of(model, measure, rows, i) for i in kept])

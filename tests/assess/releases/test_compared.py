@@ -24,7 +24,9 @@ T = 20_000 * 24 * HOUR
 NOBODY = Side(Arm(0.0, 0.0, 0.0))
 
 
-def frozen(kind: str = "proportion", *, clustered: bool = False, switch: bool = True, cap: float | None = None) -> Frozen:
+def frozen(
+    kind: str = "proportion", *, clustered: bool = False, switch: bool = True, cap: float | None = None
+) -> Frozen:
     """A baseline of 5 % errors, or of lognormal losses of mean 1, of which ten days are known."""
     rate, variance, margin = (0.05, 0.0475, 0.01) if kind == "proportion" else (1.0, 1.0, 0.1)
     plan = comparison.plan(kind, rate, variance, margin, clustered=clustered)  # type: ignore[arg-type]
@@ -38,11 +40,18 @@ def side(chance: np.random.Generator, n: int, rate: float, clustered: bool = Fal
     arm = Arm(float(n), float(losses.sum()), float(losses.sum()))
     if not clustered:
         return Side(arm)
-    return Side(arm, 0.0, np.bincount(unit, minlength=BUCKETS).astype(float), np.bincount(unit, losses, BUCKETS))
+    return Side(arm, 0.0, np.bincount(unit, minlength=BUCKETS) * 1.0, np.bincount(unit, losses, BUCKETS) * 1.0)
 
 
 def run(
-    so_far: Compared, *, candidate: float, overlap: int, alone: int, seed: int = 1, n: int = 200, clustered: bool = False
+    so_far: Compared,
+    *,
+    candidate: float,
+    overlap: int,
+    alone: int,
+    seed: int = 1,
+    n: int = 200,
+    clustered: bool = False,
 ) -> Iterator[Compared]:
     """Blocks of both versions, then blocks of the new one alone; the baseline is wrong 5 times in 100."""
     chance = np.random.default_rng(seed)
@@ -134,11 +143,8 @@ def test_what_was_saved_goes_on_bit_for_bit_and_is_plain_json(kind: str, cluster
 
 
 def bits(result: Result) -> list[object]:
-    return [value if isinstance(value, str) else float(value).hex() for value in map(plain, asdict(result).values())]
-
-
-def plain(value: np.ndarray) -> object:
-    return np.asarray(value).item()
+    plain = [np.asarray(value).item() for value in asdict(result).values()]
+    return [value if isinstance(value, str) else float(value).hex() for value in plain]
 
 
 def test_losses_without_errors_or_rows_save_as_plain_json_too() -> None:
