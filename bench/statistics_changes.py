@@ -1,6 +1,6 @@
 """How soon changes are found, and how seldom where there are none: seeded simulations of the exporter's functions.
 
-All repetitions of a figure run at once, as streams of one watch. Each rate is given with its Monte-Carlo standard error.
+All repetitions of a figure run at once, as streams of one watch. Each rate has its Monte-Carlo standard error.
 Run as: python -m bench.statistics_changes [--figures delay,...] [--repetitions N] [--output FILE]
 """
 
