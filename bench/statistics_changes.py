@@ -59,8 +59,8 @@ def at_least(what: str, value: float, error: float, bar: float) -> Row:
 def at_most(what: str, value: float, error: float, bar: float | None) -> Row:
     """A figure that should not be higher; without a bar it is only told."""
     if bar is None:
-        return Row(what, f"{value:.3f}", f"{error:.3f}", "", None)
-    return Row(what, f"{value:.3f}", f"{error:.3f}", f"at most {bar:.3g}", bool(value <= bar))
+        return Row(what, f"{value:.3f}", f"{error:.2g}", "", None)
+    return Row(what, f"{value:.3f}", f"{error:.2g}", f"at most {bar:.3g}", bool(value <= bar))
 
 
 # --- detector delay over the oracle CUSUM -----------------------------------------------------------------------------
@@ -203,8 +203,11 @@ def alarms_figure(what: str, watch: Watch, exposure: int, streams: int = 1) -> l
     length = exposure / alarms / promised
     spread = each.std() * math.sqrt(each.size) / alarms
     some = math.sqrt(max(share * (1 - share), 1e-4) / each.size)
+    kept = at_least(f"run length, {what}", length, length * spread, 1)
+    if not each.any():
+        kept = Row(kept.what, f"more than {length:.0f}", "no alarm", kept.bar, bool(length >= 1))
     return [
-        at_least(f"run length, {what}", length, length * spread, 1),
+        kept,
         at_most(f"streams with an alarm in {INTERVAL_DAYS} days, {what}", share, some, 1 - math.exp(-1 / streams)),
     ]
 
