@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from alerts.generator.parameters import Parameters
-from alerts.generator.rule import COUNT, MODEL, Alert, Group, Record, fill, held, labels, look
+from alerts.generator.rule import COUNT, MODEL, VERSION, Alert, Group, Record, fill, held, labels, look
 
 WINDOW = (*MODEL, "window")
+LOST = "(last_over_time(model_version:traffic_lost:bool[<bridge>]) == 1)"
+"""Versions that have lost their traffic to others of the model. Nobody is asked for `lost_window`, which is longer than
+a canary waits for its next prediction."""
 
 
 def group(parameters: Parameters) -> Group:
@@ -20,6 +23,19 @@ def group(parameters: Parameters) -> Group:
         text = 'sum by (job, model) (increase(model_predictions_total{role="primary"}[<window>]))'
         rules.append(Record("model:predictions:increase", filled(text, window=window), {"window": str(window)}))
     rules += [
+        Record(
+            "model_version:traffic_lost:bool",
+            filled(
+                """
+                  (
+                    sum by (<version>) (increase(model_predictions_total{role="primary"}[<lost_window>])) == bool 0
+                  )
+                * on (job, model) group_left ()
+                  (sum by (job, model) (increase(model_predictions_total{role="primary"}[<lost_window>])) > bool 0)
+                """,
+                version=labels(VERSION),
+            ),
+        ),
         Record(
             "model:predictions_silent:bool",
             filled('model:predictions:increase{window!="<traffic_window>"} == bool 0'),
