@@ -28,6 +28,7 @@ from alerts.generator.rule import (
 from alerts.generator.traffic import LOST
 
 SLICE = (*METRIC, "slice_key", "slice_value")
+_PRIMARY = '{role="primary"}'
 _EARLY = ("job", "model", "version", "metric", "window")
 
 
@@ -59,11 +60,8 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record(
             "model_version:early_score:merged",
             f"""
-              sum by (<version>) (increase(model_prediction_latency_seconds_sum{{role="primary"}}[<service_window>]))
-            / (
-                sum by (<version>) (increase(model_prediction_latency_seconds_count{{role="primary"}}[<service_window>]))
-              > 0
-              )
+              sum by (<version>) (increase(model_prediction_latency_seconds_sum{_PRIMARY}[<service_window>]))
+            / (sum by (<version>) (increase(model_prediction_latency_seconds_count{_PRIMARY}[<service_window>])) > 0)
             {watched("latency_seconds")}
             """,
             metric="latency_seconds",

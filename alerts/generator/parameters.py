@@ -67,6 +67,7 @@ class Parameters:
     undecided_after: Duration = days(2)  # the end; then it is told no more
     undecided_tries: float = 3  # times the samples that seemed to be needed
     undecided_least: Duration = days(1)  # from the start, before which what seems to be needed is a guess
+    undecided_back: Duration = days(14)  # how far back what seemed to be needed is looked up
     undecided_for: Duration = minutes(30)
     little_traffic: float = 0.1  # share of a model's predictions that is said to be little
 

@@ -64,7 +64,7 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             "model_version:release_end:timestamp",
             "max by (<release>) (last_over_time(model_release_end_timestamp_seconds[<bridge>]))",
         ),
-        # How many samples a measure without a verdict seemed to need, from the start. Only of labels: what comes
+        # How many samples a measure without a verdict seems to need, from the start. Only of labels: what comes
         # early may have no say in the release.
         record(
             "model_version:release_samples:expected",
@@ -78,28 +78,26 @@ def _records(p: Parameters) -> tuple[Record, ...]:
               and on (job, instance, <compared_in_job>)
                 (last_over_time(model_release_verdict{verdict="keep_watching"}[<bridge>]) == 1)
             )
+            and on (<release>)
+              (time() - model_version:release_start:timestamp > <least>)
             """.replace("<compared_in_job>", labels(COMPARED[1:])),
         ),
-        # 1: it has had several times as many. The median, since each estimate is a guess from what there was.
+        # 1: it has had several times as many as once seemed enough. Not the least of the estimates: each is a guess.
         record(
             "model_version:release_tried:bool",
             """
-            (
-                max by (<release>) (
-                  max by (<compared>) (
-                    last_over_time(model_release_samples{arm="candidate", channel!=""}[<bridge>])
-                  )
-                  >= bool on (<compared>)
-                  <undecided_tries> * (
-                    quantile_over_time(0.5, model_version:release_samples:expected[<usual>])
-                    and on (<compared>) model_version:release_samples:expected
-                  )
+            max by (<release>) (
+                max by (<compared>) (
+                  last_over_time(model_release_samples{arm="candidate", channel!=""}[<bridge>])
                 )
-              or
-                model_version:release_end:timestamp * 0
+              >= bool on (<compared>)
+                <undecided_tries> * (
+                  quantile_over_time(0.1, model_version:release_samples:expected[<undecided_back>])
+                  and on (<compared>) model_version:release_samples:expected
+                )
             )
-            * on (<release>)
-              (time() - model_version:release_start:timestamp > bool <least>)
+            or
+              model_version:release_end:timestamp * 0
             """,
         ),
         # 1: it ends soon, or has just ended.
@@ -155,7 +153,7 @@ def _alerts(p: Parameters) -> tuple[Alert, ...]:
             expression("ModelReleaseUndecided", "model_version:release_undecided:bool"),
             p.undecided_for,
             "It is not known whether a new version of a model is worse, and soon nobody looks any more.",
-            fill(_undecided(), p, day_seconds=p.day.milliseconds // 1000),
+            fill(_undecided(), p),
             "release",
             VERSION,
         ),
@@ -201,9 +199,9 @@ def _undecided() -> str:
     )
     of_share = "$labels.job $labels.model $labels.version $labels.job $labels.model"
     little = f"{{{{ else if printf `{share} < <little_traffic>` {of_share} | query }}}}"
-    gained = f"delta(model_release_samples{{<by>,{candidate}}}[<day>])"
+    gained = f"deriv(model_release_samples{{<by>,{candidate}}}[<day>])"
     none_came = f"{{{{ if {_asked(f'{gained} <= 0', by)} }}}}"
-    duration = f"sum(last_over_time(model_release_samples_needed{{<by>}}[<hold>])) / sum({gained} > 0) * <day_seconds>"
+    duration = f"sum(last_over_time(model_release_samples_needed{{<by>}}[<hold>])) / sum({gained} > 0)"
     return (
         "Model {{ $labels.model }}, version {{ $labels.version }}: whether it is worse than "
         "{{ $labels.baseline_version }} is not known, and the comparison's end is "
