@@ -233,9 +233,8 @@ def _asked(query: str, by: tuple[str, ...]) -> str:
 
 def _of(series: str, by: tuple[str, ...], how: str, more: str = "") -> str:
     """Template text: the last known value of a series about $measure."""
-    known = {name for name in by if not (name == "design" and series == "model_release_margin")}
     selector = "<by>" + (f",{more}" if more else "")
-    query = _asked(f"last_over_time({series}{{{selector}}}[<hold>])", tuple(name for name in by if name in known))
+    query = _asked(f"last_over_time({series}{{{selector}}}[<hold>])", by)
     return f"{{{{ with {query} }}}}{{{{ . | first | value | {how} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
 
 
