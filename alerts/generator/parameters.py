@@ -94,7 +94,7 @@ class Parameters:
     collapse_ratio: float = 0.2
     collapse_least: int = 100
     collapse_for: Duration = minutes(15)
-    lost_window: Duration = minutes(30)  # without a prediction: a version has lost its traffic to others
+    lost_after: Duration = minutes(30)  # by which a version's last prediction is older than the model's
 
     # Errors and latency.
     service_window: Duration = minutes(15)
