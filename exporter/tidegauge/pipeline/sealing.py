@@ -54,7 +54,7 @@ class Sealing:
         self._saved = saved
         self.unusable: list[
             str
-        ] = []  # states that were saved in a form that their detector cannot use; they begin anew
+        ] = []  # states of a form that their detector cannot use; they begin anew
         for key, state in saved.read().items():
             name, _, stream = key.partition("/")
             if stream in streams:
