@@ -61,7 +61,7 @@ def parse_alone(directory: Path, block: int) -> int:
     """Parses the needed fields of both logs with msgspec and drops the result; returns the number of records."""
     features = [(name, (float if kind == "numeric" else str) | None, None) for name, kind in workload.FEATURES.items()]
     inner = msgspec.defstruct("Features", features, gc=False)
-    texts = ("prediction_id", "timestamp", "model", "version", "prediction")
+    texts = ("prediction_id", "timestamp", "model", "version", "prediction", "unit_id")
     fields = [*((name, str) for name in texts), ("score", float), ("latency_ms", float), ("features", inner)]
     prediction = msgspec.defstruct("Prediction", fields, gc=False)
     feedback = msgspec.defstruct(

@@ -216,11 +216,10 @@ def test_anything_but_shadow_is_primary() -> None:
     assert [row["shadow"] for row in rows] == [True, False, False, False, False, False]
 
 
-def test_the_unit_is_hashed_when_asked_for() -> None:
-    decoder = PredictionDecoder(PREDICTIONS, settings_for(FRAUD), units=True)
-    (batch,) = decoder.decode(lines(record(unit_id="u1"), record(unit_id=7), record()), "/logs/a").batches
-    assert [row["unit"] for row in prediction_rows(batch)] == [*hash_ids(["u1", 7]).tolist(), 0]
-    assert predict(record(unit_id="u1"))[0]["unit"] is None
+def test_the_unit_is_hashed() -> None:
+    rows = predict(record(unit_id="u1"), record(unit_id=7), record(), record(unit_id=[1]), record(unit_id=True))
+    assert [row["unit"] for row in rows] == [*hash_ids(["u1", 7]).tolist(), 0, 0, 0]
+    assert predict(record(), record(unit_id=None))[0]["unit"] is None
 
 
 @pytest.mark.parametrize("identifier", [True, 1.5, ["a"], {"a": 1}, float("nan")], ids=repr)

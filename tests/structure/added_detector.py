@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.assess.detectors.detector import Context, Detector, Published, Reading, State
+from tidegauge.assess.detectors.detector import Context, Detector, Published, Reading, State, View
 from tidegauge.tally.blocks import SealedBlock
 from tidegauge.tally.families import confusion
 
@@ -20,13 +20,13 @@ def advance(state: State, block: SealedBlock, context: Context) -> State:
     return {"worst": worst, "blocks": blocks}
 
 
-def readings(state: State) -> list[Reading]:
+def readings(state: State, view: View) -> list[Reading]:
     return [Reading("model_worst_block", (), state["worst"]), Reading("model_labelled_blocks", (), state["blocks"])]
 
 
 DETECTOR = Detector(
     "worst-block",
-    {"worst": 0, "blocks": 0},
+    lambda: {"worst": 0, "blocks": 0},
     advance,
     readings,
     families=(

@@ -15,7 +15,7 @@ from tests.recount.oracle import Recount
 from tests.structure import added_detector, added_family, added_metric, added_pair
 from tidegauge.assess import detectors, quality
 from tidegauge.config.settings import Model
-from tidegauge.pipeline import engine, publication
+from tidegauge.pipeline import engine, publication, sealing
 from tidegauge.tally import families
 
 FRAUD = models()[0]
@@ -127,7 +127,7 @@ def test_a_new_detector_of_sealed_blocks_is_published_and_saved(
     run: Run, records: tuple[list[Prediction], list[Feedback]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     extended = (*detectors.DETECTORS, added_detector.DETECTOR)
-    monkeypatch.setattr(engine, "DETECTORS", extended)
+    monkeypatch.setattr(sealing, "DETECTORS", extended)
     monkeypatch.setattr(publication, "DETECTORS", extended)
     replay(run, records)
     page = run.page()

@@ -7,9 +7,9 @@ zeros.
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegauge.assess.counts import (
     ClassificationCounts,
@@ -34,6 +34,15 @@ from tidegauge.tally.weights import WEIGHT
 
 LABEL_ROUNDING = Fraction(1, 1 << 46)
 """Squares of labels are rounded before they are added up; a smaller spread, by their own size, is only that."""
+
+
+class FamilySums(Protocol):
+    """Sums by family over some series."""
+
+    series: Integers
+
+    def family(self, name: str) -> Integers | None:
+        """Sums of shape (series, columns); None if there are none."""
 
 
 class WindowSums:
@@ -132,12 +141,12 @@ def _losses(sums: WindowSums, channel: Channel, size: int) -> tuple[Moments | No
     names = losses.name(channel.name), losses.weighted_name(channel.name)
     if sums.family(names[0]) is None:
         return None, None
-    brier, log_loss = _moments(sums, *names, len(losses.LOSSES), UNIT, WEIGHT)
+    brier, log_loss = moments_of(sums, *names, len(losses.LOSSES), UNIT, WEIGHT)
     return brier, log_loss
 
 
-def _moments(
-    sums: WindowSums, name: str, weighted_name: str, quantities: int, form: FixedPoint, weighted: FixedPoint
+def moments_of(
+    sums: FamilySums, name: str, weighted_name: str, quantities: int, form: FixedPoint, weighted: FixedPoint
 ) -> list[Moments]:
     """Moments of each quantity of two families made by `tally.moments`."""
     size = len(sums.series)
@@ -167,16 +176,16 @@ def _moments(
     return built
 
 
-def ranking_counts(sums: WindowSums, channel: Channel) -> RankingCounts:
+def ranking_counts(sums: FamilySums, channel: Channel) -> RankingCounts:
     """Counts of a ranking model on one scored channel."""
     names = ranking.name(channel.name), ranking.weighted_name(channel.name)
-    return RankingCounts(*_moments(sums, *names, len(ranking.QUANTITIES), UNIT, WEIGHT))
+    return RankingCounts(*moments_of(sums, *names, len(ranking.QUANTITIES), UNIT, WEIGHT))
 
 
-def text_counts(sums: WindowSums, channel: Channel) -> TextCounts:
+def text_counts(sums: FamilySums, channel: Channel) -> TextCounts:
     """Counts of a text model on one scored channel."""
     names = text.name(channel.name), text.weighted_name(channel.name)
-    found = _moments(sums, *names, text.PER_UNIT * len(text.UNITS), WHOLE, WIDE)
+    found = moments_of(sums, *names, text.PER_UNIT * len(text.UNITS), WHOLE, WIDE)
     pairs = []
     for first in range(0, len(found), text.PER_UNIT):
         e, n, both = found[first : first + text.PER_UNIT]
@@ -185,15 +194,37 @@ def text_counts(sums: WindowSums, channel: Channel) -> TextCounts:
     return TextCounts(*pairs)
 
 
-def signal_moments(sums: WindowSums, signal: Signal) -> Moments:
+def signal_moments(sums: FamilySums, signal: Signal) -> Moments:
     """Moments of a signal's values."""
     plain, weighted = (UNIT, WEIGHT) if signal.type == "boolean" else (WIDE, WIDE)
-    (found,) = _moments(sums, signals.name(signal.name), signals.weighted_name(signal.name), 1, plain, weighted)
+    (found,) = moments_of(sums, signals.name(signal.name), signals.weighted_name(signal.name), 1, plain, weighted)
     return found
 
 
 def regression_counts(sums: WindowSums, channel: Channel) -> RegressionCounts:
     """Counts of a regression on one scored channel."""
+    digits = _regression_digits(sums, channel)
+    return RegressionCounts(
+        error=_regression_moments(digits, "e", "e2"),
+        absolute_error=_regression_moments(digits, "|e|", "e2"),
+        squared_error=_regression_moments(digits, "e2", "e4"),
+        percentage_error=_regression_moments(digits, "p", "p2", "_p"),
+        label=_centred(digits, len(sums.series)),
+    )
+
+
+def absolute_errors(sums: FamilySums, channel: Channel) -> Moments:
+    """Moments of a regression's absolute error."""
+    return _regression_moments(_regression_digits(sums, channel), "|e|", "e2")
+
+
+def relative_errors(sums: FamilySums, channel: Channel) -> Moments:
+    """Moments of a regression's error relative to the label."""
+    return _regression_moments(_regression_digits(sums, channel), "p", "p2", "_p")
+
+
+def _regression_digits(sums: FamilySums, channel: Channel) -> dict[str, Integers]:
+    """Sums of each term weighted by w and by w**2, as digits, and the rows under "n" and "n_p"."""
     size = len(sums.series)
     found = sums.family(regression.name(channel.name))
     if found is None:
@@ -213,23 +244,12 @@ def regression_counts(sums: WindowSums, channel: Channel) -> RegressionCounts:
         terms = excess.reshape(size, len(regression.WEIGHTED), WIDE.limbs)
         for place, name in enumerate(regression.WEIGHTED):
             digits[name] = digits[name] + terms[:, place]
+    return {**digits, "n": rows, "n_p": rows_p}
 
-    def value(name: str) -> NDArray[np.float64]:
-        return WIDE.decode(digits[name])
 
-    def moments(term: str, square: str, suffix: str = "") -> Moments:
-        n = rows_p if suffix else rows
-        return Moments(
-            n, value("w" + suffix), value(f"w{term}"), value("w2" + suffix), value(f"w2{term}"), value(f"w2{square}")
-        )
-
-    return RegressionCounts(
-        error=moments("e", "e2"),
-        absolute_error=moments("|e|", "e2"),
-        squared_error=moments("e2", "e4"),
-        percentage_error=moments("p", "p2", "_p"),
-        label=_centred(digits, size),
-    )
+def _regression_moments(digits: dict[str, Integers], term: str, square: str, suffix: str = "") -> Moments:
+    names = ("w" + suffix, f"w{term}", "w2" + suffix, f"w2{term}", f"w2{square}")
+    return Moments(digits["n" + suffix], *(WIDE.decode(digits[name]) for name in names))
 
 
 def _centred(digits: dict[str, Integers], size: int) -> LabelMoments:

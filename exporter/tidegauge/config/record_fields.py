@@ -41,7 +41,10 @@ PREDICTION: Mapping[str, RecordField] = {
     "scores": RecordField("object of numbers", "Multiclass: the probability of each class."),
     "features": RecordField("object", "What the model saw, as far as it is worth watching: numbers, texts, booleans."),
     "slices": RecordField("object of texts", "Further names to slice by, besides features."),
-    "unit_id": RecordField("text or whole number", "The user or thing that was judged. Not used yet."),
+    "unit_id": RecordField(
+        "text or whole number",
+        "The user or thing that was judged. What one of them gets hangs together; comparisons allow for it.",
+    ),
     "latency_ms": RecordField("number", "How long the answer took."),
     "error": RecordField(
         "text or boolean", "Set where no answer was given: such a prediction counts, and has no score."

@@ -62,6 +62,7 @@ class IdColumn:
     def __init__(self) -> None:
         self._pieces: list[NDArray[np.uint64]] = []
         self._size = 0
+        self.given = False  # whether a piece had values
         self._invalid: list[int] = []
 
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
@@ -69,6 +70,7 @@ class IdColumn:
         if values is None:
             keys = hash_texts([""]).repeat(rows)
         else:
+            self.given = True
             try:
                 keys = hash_texts(values)
             except TypeError:

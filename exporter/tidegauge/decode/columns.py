@@ -80,7 +80,7 @@ class PredictionColumns:
     weight: NDArray[np.float64] | None  # None = all 1
     count: NDArray[np.int64] | None  # None = all 1
     slices: dict[str, Categorical]
-    unit: NDArray[np.uint64] | None  # hash of unit_id, 0 = none; None unless asked for
+    unit: NDArray[np.uint64] | None  # hash of unit_id, 0 = none; None if no row has one
     offset: NDArray[np.int64]  # of the row's line in the block
     content: list[Content] | None = None  # rankings and texts: the answer; None where `error` is set or it is too long
     signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones; NaN = absent

@@ -32,16 +32,15 @@ _RULE = "rule:"
 
 
 class PredictionDecoder:
-    """Decodes the blocks of one prediction source. `units` asks for the hashed unit_id too.
+    """Decodes the blocks of one prediction source.
 
     Raises ValueError if the source's `fields` contradict each other.
     """
 
-    def __init__(self, source: Source, settings: Settings, *, units: bool = False) -> None:
+    def __init__(self, source: Source, settings: Settings) -> None:
         self._source = source
         self._settings = settings
-        self._units = units
-        fields = _fields(source, settings, units)
+        fields = _fields(source, settings)
         self._lists = any(field.kind == "items" for field in fields)
         self._reader = LineReader(Layout(fields), "model")
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
@@ -61,7 +60,7 @@ class PredictionDecoder:
                     reason = "missing_model" if model is None else "unknown_model"
                     rejections.extend(table.rejection(reason, offset) for offset in offsets.tolist())
                     return
-                batch = batches[model] = _Batch(model, found, names, self._zone, units=self._units, lists=self._lists)
+                batch = batches[model] = _Batch(model, found, names, self._zone, lists=self._lists)
             batch.add(columns, offsets)
 
         for group in groups.read(data, table, rejections):
@@ -70,7 +69,7 @@ class PredictionDecoder:
         return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
 
 
-def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
+def _fields(source: Source, settings: Settings) -> list[Field]:
     mapped = {name: tuple(path.split(".")) for name, path in source.fields}
     models = settings.models + ((settings.default_model,) if settings.default_model is not None else ())
 
@@ -90,11 +89,10 @@ def _fields(source: Source, settings: Settings, units: bool) -> list[Field]:
         "role": "text",
         "weight": "strict_number",
         "count": "strict_number",
+        "unit_id": "text",
     }
     if any(model.task == "multiclass" for model in models):
         kinds["scores"] = "probabilities"
-    if units:
-        kinds["unit_id"] = "text"
     fields = [Field(name, at(name), kind) for name, kind in kinds.items()]
     rules = dict.fromkeys(rule_field(signal) for model in models for signal in model.signals if signal.field)
     fields += [Field(name, tuple(name.removeprefix(_RULE).split(".")), "text") for name in rules]
@@ -119,7 +117,7 @@ def rule_field(signal: Signal) -> str:
 class _Batch:
     """The predictions of one model in one block, while they are put together."""
 
-    def __init__(self, name: str, model: Model, names: Names, zone: Any, *, units: bool, lists: bool) -> None:
+    def __init__(self, name: str, model: Model, names: Names, zone: Any, *, lists: bool) -> None:
         self._name = name
         self._model = model
         self._lists = lists
@@ -141,7 +139,7 @@ class _Batch:
         )
         self._rules: dict[str, list[Any]] = {signal.field: [] for signal in model.signals if signal.field}
         self._slices = {name: TextColumn() for name in model.slices}
-        self._unit = IdColumn() if units else None
+        self._unit = IdColumn()
         self._offsets: list[Offsets] = []
 
     def add(self, columns: Columns, offsets: Offsets) -> None:
@@ -168,8 +166,7 @@ class _Batch:
             column.add(_either(get(f"slices.{name}"), get(f"features.{name}")), n)
         for path, values in self._rules.items():
             values += get(_RULE + path) or [None] * n
-        if self._unit is not None:
-            self._unit.add(get("unit_id"), n)
+        self._unit.add(get("unit_id"), n)
         self._offsets.append(offsets)
 
     def finish(self, table: LineTable, rejections: list[Rejection]) -> PredictionColumns:
@@ -238,7 +235,7 @@ class _Batch:
             weight=None if weight is None else keep.of(weight),
             count=None if count is None else keep.of(count).astype(np.int64),
             slices={name: _sliced(column, keep) for name, column in self._slices.items()},
-            unit=None if self._unit is None else keep.of(self._unit.finish()[0]),
+            unit=keep.of(self._unit.finish()[0]) if self._unit.given else None,
             offset=keep.of(offset),
             content=None if given is None else contents(keep.of_list(given)),
             signals={name: keep.of(column) for name, column in signals.items()},

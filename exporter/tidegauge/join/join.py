@@ -28,6 +28,7 @@ from tidegauge.join.layout import (
     TRUTH,
     Layout,
     read_time,
+    unit_buckets,
     write_time,
 )
 from tidegauge.join.measures import measure_of
@@ -228,6 +229,7 @@ class Join:
         write_time(packed, "time_low", "time_high", rows.time, self.base)
         packed["version"] = rows.version
         packed["flags"] = arrivals.shadow * SHADOW | (self.exponent << SAMPLING_SHIFT)
+        packed["unit"] = unit_buckets(None, arrivals.key) if rows.unit is None else rows.unit
         if self.layout.task == "regression":
             packed["value"] = rows.value
         else:
@@ -494,6 +496,7 @@ class Join:
             count=count,
             rate=rate,
             vectors=vectors,
+            unit=packed["unit"].copy(),
         )
 
     def implied(self, label: str) -> int:
@@ -508,6 +511,27 @@ class Join:
             numbers = self.table.live_numbers(start, min(start + CHUNK, self.table.high_water))
             if len(numbers):
                 yield self.view(self._gather(numbers))
+
+    def within(self, spans: Sequence[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(times in ms, row numbers) of the pending predictions of these [start, end), by time, then by key."""
+        times, numbers = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+        for first in range(0, self.table.high_water, SCAN):
+            assert self.base is not None
+            last = min(first + SCAN, self.table.high_water)
+            live = self.table.live_numbers(first, last)
+            time = read_time(self.table.rows[first:last], "time_low", "time_high", self.base)[live - first]
+            inside = np.zeros(len(time), dtype=np.bool_)
+            for start, end in spans:
+                inside |= (time >= start) & (time < end)
+            times.append(time[inside])
+            numbers.append(live[inside])
+        time, number = np.concatenate(times), np.concatenate(numbers)
+        order = np.lexsort((self.table.rows["key"][number], time))
+        return time[order], number[order]
+
+    def rows_of(self, numbers: NDArray[np.int64]) -> Rows:
+        """The rows of these pending predictions, as they are now."""
+        return self.view(self._gather(numbers))
 
     # ---------------------------------------------------------------- bounds
 

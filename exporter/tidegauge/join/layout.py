@@ -56,6 +56,7 @@ class Layout:
             ("time_high", "u1"),
             ("version", "u1"),
             ("flags", "u1"),
+            ("unit", "u1"),
         ]
         match model.task:
             case "regression":
@@ -80,6 +81,20 @@ class Layout:
         if weighted:
             fields.extend([("weight", "<f8"), ("count", "<u4")])
         return cls(np.dtype(fields), model.task, len(model.slices), forms, weighted)
+
+
+def unit_buckets(unit: NDArray[np.uint64] | None, key: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The bucket, of 256, that each prediction's unit falls into; a prediction without a unit (0) is one of its own.
+
+    Mixed (MurmurHash3's 64-bit finaliser), as the hash sample leaves only keys whose lowest bits are 0.
+    """
+    mixed = key.copy() if unit is None else np.where(unit == 0, key, unit)
+    mixed ^= mixed >> np.uint64(33)
+    mixed *= np.uint64(0xFF51AFD7ED558CCD)
+    mixed ^= mixed >> np.uint64(33)
+    mixed *= np.uint64(0xC4CEB9FE1A85EC53)
+    mixed ^= mixed >> np.uint64(33)
+    return mixed.astype(np.uint8)
 
 
 def write_time(

@@ -50,6 +50,18 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """How n predictions were served: known when they arrive, and not kept."""
+
+    shadow: NDArray[np.bool_]
+    failed: NDArray[np.bool_]  # no answer was given
+    latency: NDArray[np.float64]  # seconds; NaN: not given
+
+    def take(self, index: NDArray[np.int64]) -> Service:
+        return Service(self.shadow[index], self.failed[index], self.latency[index])
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """n rows of one model."""
 
@@ -65,6 +77,8 @@ class Rows:
     rate: NDArray[np.int64] | None = None  # 1 / sampling rate of the join, already within weight; None: 1 everywhere
     vectors: Vectors | None = None  # multiclass probabilities
     signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones, on arrival only
+    unit: NDArray[np.uint8] | None = None  # bucket of the user or thing that was judged, see `layout.unit_buckets`
+    service: Service | None = None  # on arrival only
 
     def __len__(self) -> int:
         return len(self.time)
@@ -86,6 +100,8 @@ class Rows:
             if self.vectors is None
             else Vectors(self.vectors.given[index], self.vectors.probability[index]),
             signals={name: column[index] for name, column in self.signals.items()},
+            unit=None if self.unit is None else self.unit[index],
+            service=None if self.service is None else self.service.take(index),
         )
 
     def counts(self) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegauge import __version__
-from tidegauge.pipeline.publication import Columns
+from tidegauge.pipeline.samples import Columns
 from tidegauge.publish import catalogue
 from tidegauge.publish.samples import AnySamples
 

@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.assess.detectors import DETECTORS
 from tidegauge.assess.detectors.detector import Context, State
 from tidegauge.config.settings import CLASSIFICATION, WORDY, Channel, Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
 from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
 from tidegauge.join.join import BATCH, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
-from tidegauge.join.layout import NUMBER, TRUTH, Layout
-from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows
+from tidegauge.join.layout import NUMBER, TRUTH, Layout, unit_buckets
+from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows, Service
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
-from tidegauge.pipeline.recycling import Archive, forget, recycle_slice, recycle_versions
+from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
+from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
+from tidegauge.pipeline.sealing import NEVER_CLUSTERED, Sealing
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
-from tidegauge.tally.blocks import seal
 from tidegauge.tally.families import FAMILIES
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import ladder_of
@@ -47,7 +47,9 @@ class Parts:
     classes: Vocabulary
     slices: list[Vocabulary]
     totals: Totals
-    detectors: dict[str, State] = field(default_factory=dict)
+    detectors: Table | None = None  # saved states
+    arrivals_sealed_until: int = NEVER_SEALED
+    clustered_from: int = NEVER_CLUSTERED
     archive: Archive = field(default_factory=dict)
     join: Mapping[str, Any] = field(default_factory=dict)  # Join's base, exponent, sequence, sealed_until
     weighted: bool = False
@@ -106,7 +108,8 @@ class Engine:
         self.slices = parts.slices
         self.totals = parts.totals
         self.archive: Archive = dict(parts.archive)
-        self.detectors: dict[str, State] = dict(parts.detectors)
+        detectors = parts.detectors or Table(name_of(model.name), SHEETS)
+        self.sealing = Sealing(model, SavedStates(detectors), parts.arrivals_sealed_until, parts.clustered_from)
         self.room = room_for(model, len(parts.classes))
         self.tally = parts.tally or empty_tally(model, self.room)
         self.records: Counter[tuple[str, str]] = Counter()
@@ -132,6 +135,11 @@ class Engine:
             channel.kind == "mistakes" or (channel.kind == "voluntary" and model.task != "binary")
             for channel in self._slots
         ]
+
+    @property
+    def detectors(self) -> Mapping[str, State]:
+        """What detectors hold, by detector and stream; see `sealing.key_of`."""
+        return self.sealing.states
 
     # ---------------------------------------------------------------- records
 
@@ -174,6 +182,8 @@ class Engine:
                 weight=columns.weight,
                 count=columns.count,
                 signals=columns.signals,
+                unit=unit_buckets(columns.unit, columns.key),
+                service=Service(columns.shadow, columns.error, columns.latency_ms / 1000.0),
             ),
             shadow=columns.shadow,
             scores=columns.scores,
@@ -186,6 +196,8 @@ class Engine:
         if arrivals.content is not None:
             self._miss(list(arrivals.content), ~error)
         self._make_room()
+        if columns.unit is not None:
+            self.sealing.note_units(columns.time[keep & (columns.unit != 0)])
         rows = arrivals.rows
         self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
         self.tally.add(rows, 1, None)
@@ -330,28 +342,9 @@ class Engine:
 
         `read_until` is the time up to which every source has been read.
         """
-        block = self.tally.ladder.block
-        for number, channel in enumerate(self._slots):
-            known = min(clock, read_until) - channel.maturity - self.model.grace
-            until = known // block * block
-            if until <= self.join.sealed_until[number]:
-                continue
-            start = int(self.join.sealed_until[number])
-            context = Context(
-                self.model,
-                channel,
-                tuple(self.versions.texts),
-                tuple(self.classes.texts),
-                self.room,
-                self.tally.series.split,
-            )
-            for sealed in seal(self.tally, number, start, until):
-                for detector in DETECTORS:
-                    key = f"{detector.name}/{channel.name}"
-                    self.detectors[key] = detector.advance(self.detectors.get(key, detector.initial), sealed, context)
-            self.join.sealed_until[number] = until
+        self.sealing.advance(self.tally, self.join, min(clock, read_until), self._context)
         self._follow(self.join.release())
-        sealed_until = int(self.join.sealed_until.min())
+        sealed_until = min(int(self.join.sealed_until.min()), self.sealing.arrivals_until)
         if sealed_until != NEVER_SEALED:
             self.tally.age(clock, sealed_until)
         # A horizon is time to answer in; what is still to be read has not had it yet.
@@ -359,10 +352,21 @@ class Engine:
         self.join.widen_sample(clock)
         self._recycle(clock)
 
+    def _context(self, stream: Channel) -> Context:
+        return Context(
+            self.model,
+            stream,
+            tuple(self.versions.texts),
+            tuple(self.classes.texts),
+            self.room,
+            self.tally.series.split,
+            tuple(tuple(values.texts) for values in self.slices),
+        )
+
     def _recycle(self, clock: int) -> None:
         before = clock - self.expiry
         forgotten = recycle_versions(self.versions, self.join, self.tally, self.totals, self.archive, before)
-        forget(self.detectors, forgotten)
+        self.sealing.forget(forgotten)
         for key, values in enumerate(self.slices):
             recycle_slice(key, values, len(self.versions), self.join, self.tally)
 
@@ -381,7 +385,13 @@ class Engine:
 
     def tables(self) -> list[Table]:
         """Every table to save."""
-        return [self.join.table, self.join.waiting.table, self.join.deferred.table, *self.tally.tables()]
+        return [
+            self.join.table,
+            self.join.waiting.table,
+            self.join.deferred.table,
+            self.sealing.table(),
+            *self.tally.tables(),
+        ]
 
     def save(self) -> dict[str, Any]:
         """Everything else to save, as JSON values."""
@@ -416,5 +426,6 @@ class Engine:
             },
             "totals": self.totals.save(len(self.versions)),
             "archive": self.archive,
-            "detectors": self.detectors,
+            "arrivals_sealed_until": self.sealing.arrivals_until,
+            "clustered_from": self.sealing.clustered_from,
         }

@@ -5,9 +5,8 @@ Reads only; the same sums give the same samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
 from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
 from tidegauge.assess.detectors import DETECTORS
+from tidegauge.assess.detectors.detector import ARRIVING, stream_of
 from tidegauge.assess.proxies import Proxy, assess_signals
 from tidegauge.assess.quality import metrics_for
 from tidegauge.config.durations import format_duration
@@ -22,8 +22,10 @@ from tidegauge.join.join import RESULTS
 from tidegauge.join.vocabulary import OTHER
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.proxies import proxy_samples
+from tidegauge.pipeline.releases import baselines, release_samples
+from tidegauge.pipeline.samples import Columns
 from tidegauge.publish import catalogue
-from tidegauge.publish.samples import AnySamples, Family, HistogramSamples, Samples
+from tidegauge.publish.samples import AnySamples, Family, HistogramSamples
 from tidegauge.tally.totals import DELAY_BOUNDS, LATENCY_BOUNDS, NEVER, ROLES, VERSIONS
 
 SHOWN_CLASSES = 10
@@ -54,29 +56,6 @@ SLICE_QUALITY = (
     catalogue.MODEL_SLICE_QUALITY_DENOMINATOR,
     catalogue.MODEL_SLICE_QUALITY_SAMPLES,
 )
-
-
-@dataclass(slots=True)
-class Columns:
-    """Samples under construction, by family, in the order in which families are first added to."""
-
-    rows: dict[Family, list[tuple[str, ...]]] = field(default_factory=dict)
-    values: dict[Family, list[float]] = field(default_factory=dict)
-
-    def add(self, family: Family, row: tuple[str, ...], value: float) -> None:
-        self.rows.setdefault(family, []).append(row)
-        self.values.setdefault(family, []).append(value)
-
-    def samples(self) -> list[AnySamples]:
-        """Everything added; unknown values (NaN) are left out, so that they take no room under the cap."""
-        built: list[AnySamples] = []
-        for family, rows in self.rows.items():
-            values = self.values[family]
-            known = [number for number, value in enumerate(values) if not math.isnan(value)]
-            if len(known) < len(values):
-                rows, values = [rows[number] for number in known], [values[number] for number in known]
-            built.append(Samples(family, rows, values))
-        return built
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +120,7 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
     parts: list[AnySamples] = [
         *top.samples(),
         *histograms,
+        *release_samples(engine, set(versions.values())),
         *quality.samples(),
         *proxy_samples(engine, proxies, versions),
         *detail.samples(),
@@ -155,8 +135,9 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
     columns.add(catalogue.MODEL_INFO, (model.name, model.task, model.owner), 1)
     latency_rows, latency_counts, latency_sums = [], [], []
     delay_rows, delay_counts, delay_sums = [], [], []
+    known = baselines(engine)
     for code, version in versions.items():
-        columns.add(catalogue.MODEL_VERSION_INFO, (model.name, version, ""), 1)
+        columns.add(catalogue.MODEL_VERSION_INFO, (model.name, version, known.get(version, "")), 1)
         place = (model.name, version)
         columns.add(catalogue.MODEL_VERSION_FIRST_PREDICTION_TIMESTAMP_SECONDS, place, totals.first[code] / 1000)
         columns.add(catalogue.MODEL_VERSION_LAST_PREDICTION_TIMESTAMP_SECONDS, place, totals.last[code] / 1000)
@@ -185,15 +166,18 @@ def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> li
     shown = set(versions.values())
     for detector in DETECTORS:
         own = {one.name: Family(one.name, one.kind, one.help, one.labels) for one in detector.families}
-        for channel in model.channels:
-            state = engine.detectors.get(f"{detector.name}/{channel.name}", detector.initial)
-            for reading in detector.readings(state):
+        for channel in (ARRIVING, *model.slots):
+            if stream_of(channel) not in detector.streams:
+                continue
+            state = engine.sealing.state(detector, channel)
+            view = engine.sealing.view(channel, engine.tally.ladder.block)
+            for reading in detector.readings(state, view):
                 labels = dict(reading.labels)
                 if labels.get("version", "") not in shown and "version" in labels:
                     continue
                 family = own.get(reading.family) or catalogue.NAMED[reading.family]
-                known = {"model": model.name, "channel": channel.name, **labels}
-                values = tuple(_shown_class(engine, name, known[name]) for name in family.labels)
+                found = {"model": model.name, "channel": channel.name, **labels}
+                values = tuple(_shown_class(engine, name, found[name]) for name in family.labels)
                 columns.add(family, values, reading.value)
     _fold(columns, catalogue.MODEL_CONFUSION_TOTAL)
     built: list[AnySamples] = []

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tidegauge.assess.detectors import DETECTORS
-from tidegauge.assess.detectors.detector import State
 from tidegauge.join.join import Join
 from tidegauge.join.vocabulary import OTHER, Vocabulary
 from tidegauge.tally.tally import Tally
@@ -67,13 +65,3 @@ def recycle_slice(key: int, values: Vocabulary, versions: int, join: Join, tally
     )
     for code in gone:
         values.free(code)
-
-
-def forget(detectors: dict[str, State], versions: list[str]) -> None:
-    """Drops what detectors hold of these versions."""
-    for detector in DETECTORS:
-        for key, state in detectors.items():
-            if key.split("/", 1)[0] == detector.name:
-                for version in versions:
-                    state = detector.forget(state, version)
-                detectors[key] = state

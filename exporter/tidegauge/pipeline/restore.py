@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from tidegauge.config.settings import Model
 from tidegauge.join.feedback import FEEDBACK
 from tidegauge.join.join import BATCH, NEVER_SEALED
-from tidegauge.join.layout import Layout
+from tidegauge.join.layout import Layout, unit_buckets
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import OTHER, Vocabulary
 from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, kind_of, negative_class, room_for
+from tidegauge.pipeline.saved_states import SHEETS, name_of
+from tidegauge.pipeline.sealing import NEVER_CLUSTERED
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
 from tidegauge.state.table import Table
@@ -63,14 +65,18 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         channel_places.append(place)
     parts.totals.restore(saved["totals"], channel_places)
     parts.archive = saved.get("archive", {})
-    parts.detectors = {key: state for key, state in saved["detectors"].items() if key.split("/", 1)[1] in channel_names}
+    parts.detectors = store.restore_table(name_of(model.name), SHEETS)
+    parts.clustered_from = saved.get("clustered_from", NEVER_CLUSTERED)
     parts.weighted = saved["weighted"]
     join = dict(saved["join"])
     block = empty_tally(model, room_for(model, len(parts.classes))).ladder.block
     sealed = [NEVER_SEALED] * len(model.slots)
     for old, place in enumerate(channel_places):
-        if place >= 0 and join["sealed_until"][old] != NEVER_SEALED:
-            sealed[place] = -(-join["sealed_until"][old] // block) * block  # upwards: no block is sealed twice
+        if place >= 0:
+            sealed[place] = _up_to_block(join["sealed_until"][old], block)
+    # State of before there were blocks of arrivals: from where on the finest panes are certainly there.
+    arrivals = saved.get("arrivals_sealed_until", max(join["sealed_until"], default=NEVER_SEALED))
+    parts.arrivals_sealed_until = _up_to_block(arrivals, block)
     join["sealed_until"] = sealed
     parts.join = join
     layout = Layout.of(model, weighted=parts.weighted)
@@ -80,7 +86,9 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     shape = saved["tally"]
     room = room_for(model, len(parts.classes))
     fresh = empty_tally(model, room)
-    if -1 not in channel_places and _same_shape(shape, saved, model, fresh, room):
+    families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
+    unchanged = -1 not in channel_places and _same_series(shape, saved, model, fresh, room)
+    if unchanged and shape["families"] == families:
         tables = {}
         for table in fresh.tables():
             stored = store.restore_table(table.name, table.dtype)
@@ -90,6 +98,12 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         parts.tally = fresh
         return Engine(model, parts, spool), notes
     before = _old_tally(model.name, shape, saved, store)
+    on_arrival_only = {family.name for family in fresh.families if not family.channels}
+    if unchanged and all(family in shape["families"] or family[0] in on_arrival_only for family in families):
+        # Nothing that follows labels is new: what there is goes on, and what is new begins now.
+        notes += fresh.take_over(before, room, room)
+        parts.tally = fresh
+        return Engine(model, parts, spool), notes
     renumber = _renumbering(before.series, fresh.series, slice_places)
     counted = {name for name, *_ in shape["families"]}
     on_arrival = frozenset(family.name for family in fresh.families if not family.channels and family.name in counted)
@@ -104,6 +118,11 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         "windows older than the predictions still held, and the lifetime window of labelled ones: they start anew"
     )
     return engine, notes
+
+
+def _up_to_block(sealed_until: int, block: int) -> int:
+    """The end of sealed time in blocks of this width; upwards, so that no block is sealed twice."""
+    return sealed_until if sealed_until == NEVER_SEALED else -(-sealed_until // block) * block
 
 
 def _measured_anew(model: Model, saved: Mapping[str, Any]) -> bool:
@@ -123,11 +142,9 @@ def _place(names: tuple[str, ...], name: str) -> int:
     return names.index(name) if name in names else -1
 
 
-def _same_shape(shape: Mapping[str, Any], saved: Mapping[str, Any], model: Model, fresh: Tally, room: int) -> bool:
-    families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
+def _same_series(shape: Mapping[str, Any], saved: Mapping[str, Any], model: Model, fresh: Tally, room: int) -> bool:
     return bool(
-        shape["families"] == families
-        and shape["widths"] == list(fresh.ladder.widths)
+        shape["widths"] == list(fresh.ladder.widths)
         and shape["block"] == fresh.ladder.block
         and shape["room"] == room
         and shape["slice_room"] == fresh.series.room
@@ -169,6 +186,8 @@ def _pending(
     for was, now in names.items():
         if was in (raw.dtype.names or ()) and now in (layout.dtype.names or ()):
             rows[now] = raw.rows[was][numbers]
+    if "unit" not in (raw.dtype.names or ()):
+        rows["unit"] = unit_buckets(None, rows["key"])
     table.rows[fresh] = rows
     return table
 

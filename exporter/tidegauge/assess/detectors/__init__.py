@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegauge.assess.detectors import outcomes
+from tidegauge.assess.detectors import lifecycle, outcomes, quality
 from tidegauge.assess.detectors.detector import Detector
 
-DETECTORS: tuple[Detector, ...] = (outcomes.DETECTOR,)
+DETECTORS: tuple[Detector, ...] = (outcomes.DETECTOR, lifecycle.DETECTOR, quality.DETECTOR)

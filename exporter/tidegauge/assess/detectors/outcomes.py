@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tidegauge.assess.detectors.detector import Context, Detector, Reading, State
+from tidegauge.assess.detectors.detector import Context, Detector, Reading, State, View
 from tidegauge.tally.blocks import SealedBlock
 from tidegauge.tally.families import confusion
 
@@ -27,7 +27,7 @@ def _advance(state: State, block: SealedBlock, context: Context) -> State:
     return grown
 
 
-def _readings(state: State) -> list[Reading]:
+def _readings(state: State, view: View) -> list[Reading]:
     readings = []
     for version, actuals in state.items():
         right = wrong = 0
@@ -46,4 +46,4 @@ def _forget(state: State, version: str) -> State:
     return {name: cells for name, cells in state.items() if name != version}
 
 
-DETECTOR = Detector("outcomes", {}, _advance, _readings, forget=_forget)
+DETECTOR = Detector("outcomes", dict, _advance, _readings, forget=_forget)

@@ -10,6 +10,7 @@ from tidegauge.tally.families import (
     ranking,
     regression,
     scores,
+    service,
     signals,
     text,
     traffic,
@@ -18,6 +19,7 @@ from tidegauge.tally.family import Binder
 
 FAMILIES: tuple[Binder, ...] = (
     traffic.bind,
+    service.bind,
     feedback.bind,
     confusion.bind,
     losses.bind,

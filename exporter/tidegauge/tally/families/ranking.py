@@ -36,7 +36,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             yield from moments.families(
                 name(channel.name),
                 weighted_name(channel.name),
-                partial(_quantities, channel=number),
+                partial(quantities, channel=number),
                 len(QUANTITIES),
                 UNIT,
                 WEIGHT,
@@ -44,7 +44,7 @@ def bind(model: Model, classes: int) -> Iterable[Family]:
             )
 
 
-def _quantities(rows: Rows, channel: int) -> tuple[NDArray[np.int64], Sequence[NDArray[np.float64]]]:
+def quantities(rows: Rows, channel: int) -> tuple[NDArray[np.int64], Sequence[NDArray[np.float64]]]:
     label = rows.labels[channel]
     assert label.measures is not None
     measured = np.flatnonzero(label.answered & ~np.isnan(label.measures[:, 0]))

@@ -1,0 +1,1 @@
+"""Releases: which version is compared with which, on what, and what the comparisons say together."""

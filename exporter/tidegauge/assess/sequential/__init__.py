@@ -1,0 +1,1 @@
+"""Tests that may be looked at after every block: releases compared, changes detected. Sums in, evidence out."""

@@ -1,0 +1,63 @@
+"""Errors and latency of predictions, from the sums of the service family.
+
+Each function takes sums of shape (..., COLUMNS) and gives float64 arrays of shape (...). Equal sums give equal floats.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.tally.families.service import BINS, BITS, COUNT, EDGES, ERRORS, ROWS, SCALES, SQUARES, SUM
+
+Floats = NDArray[np.float64]
+
+
+class Moments(NamedTuple):
+    """How many, the sum, the sum of squares."""
+
+    n: Floats
+    s1: Floats
+    s2: Floats
+
+
+class Winsorised(NamedTuple):
+    """The same of values held at an edge, and how many were."""
+
+    n: Floats
+    s1: Floats  # seconds
+    s2: Floats
+    clipped: Floats
+
+
+def errors(sums: NDArray[np.int64]) -> Moments:
+    """Of predictions: 1 where no answer was given, 0 where one was."""
+    failed = sums[..., ERRORS].astype(np.float64)
+    return Moments(sums[..., ROWS].astype(np.float64), failed, failed)
+
+
+def latency(sums: NDArray[np.int64], edge: int = len(EDGES) - 1) -> Winsorised:
+    """Of the latencies given, in seconds, those from EDGES[edge] on held there (Dixon 1960, winsorisation)."""
+    below = edge + 1
+    n = sums[..., COUNT : COUNT + BINS].sum(axis=-1)
+    clipped = sums[..., COUNT + below : COUNT + BINS].sum(axis=-1)
+    limit = EDGES[edge]
+    s1, s2 = clipped * limit, clipped * (limit * limit)
+    for place in range(below):  # one by one, so that the order of the additions never differs
+        scale = SCALES[place]
+        s1 = s1 + np.ldexp(sums[..., SUM + place].astype(np.float64), -BITS) * scale
+        s2 = s2 + np.ldexp(sums[..., SQUARES + place].astype(np.float64), -BITS) * (scale * scale)
+    return Winsorised(n.astype(np.float64), s1, s2, clipped.astype(np.float64))
+
+
+def quantile_edge(sums: NDArray[np.int64], quantile: float) -> NDArray[np.int64]:
+    """Number of the first edge that at least this share of the latencies lies below; the last one if none does.
+
+    So no more than 1 - quantile of them are held by `latency` at this edge, but where they lie beyond all edges. The
+    first edge if there are none.
+    """
+    reached = np.cumsum(sums[..., COUNT : COUNT + BINS], axis=-1)
+    enough = reached[..., :-1] >= quantile * reached[..., -1:]
+    return np.where(enough.any(axis=-1), enough.argmax(axis=-1), len(EDGES) - 1)

@@ -1,0 +1,49 @@
+"""What detectors hold, as bytes in a table: they are written anew when a block has changed them, not at every save."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from tidegauge.state.table import Table
+
+SHEET: Final = 4096
+SHEETS: Final = np.dtype([("bytes", "u1", (SHEET,))])
+_LENGTH: Final = 8  # bytes at the beginning that say how many follow
+
+
+def name_of(model: str) -> str:
+    """The table's name."""
+    return f"{model}/detectors"
+
+
+class SavedStates:
+    """The table of one model. It only grows."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def write(self, states: Mapping[str, Any]) -> None:
+        """Puts JSON values in the place of those before."""
+        content = zlib.compress(msgspec.json.encode(states), level=1)
+        whole = len(content).to_bytes(_LENGTH, "little") + content
+        sheets = -(-len(whole) // SHEET)
+        if sheets > self.table.high_water:
+            self.table.allocate(sheets - self.table.high_water)
+        padded = np.zeros(sheets * SHEET, dtype=np.uint8)
+        padded[: len(whole)] = np.frombuffer(whole, dtype=np.uint8)
+        self.table.rows["bytes"][:sheets] = padded.reshape(sheets, SHEET)
+        self.table.touch(np.arange(sheets, dtype=np.int64))
+
+    def read(self) -> dict[str, Any]:
+        """What was written last; nothing where nothing was."""
+        if not self.table.high_water:
+            return {}
+        whole = self.table.rows["bytes"][: self.table.high_water].tobytes()
+        length = int.from_bytes(whole[:_LENGTH], "little")
+        states: dict[str, Any] = msgspec.json.decode(zlib.decompress(whole[_LENGTH : _LENGTH + length]))
+        return states
