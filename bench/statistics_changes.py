@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
 from tidegauge.assess.counts import Floats
-from tidegauge.assess.sequential import detector, profile
-from tidegauge.assess.sequential.detector import RATIOS, Bank
-from tidegauge.assess.sequential.history import DAY_MS, HOUR_MS, History, hour_of_week
-from tidegauge.assess.sequential.profile import Measure, Shape
-from tidegauge.assess.sequential.trend import trend
+from tidegauge.assess.sequential import detector
+from tidegauge.assess.sequential.detector import RATIOS
+from tidegauge.assess.sequential.history import DAY_MS
+from tidegauge.assess.sequential.profile import Measure
 from tidegauge.assess.sequential.watch import Promise, Watch
 
 BLOCK_MS: Final = 300_000
@@ -58,7 +56,9 @@ def at_least(what: str, value: float, error: float, bar: float) -> Row:
 
 def at_most(what: str, value: float, error: float, bar: float | None) -> Row:
     """A figure that should not be higher; without a bar it is only told."""
-    return Row(what, f"{value:.3f}", f"{error:.3f}", "" if bar is None else f"at most {bar:g}", bar and value <= bar or None)
+    return Row(
+        what, f"{value:.3f}", f"{error:.3f}", "" if bar is None else f"at most {bar:g}", (bar and value <= bar) or None
+    )
 
 
 # --- detector delay over the oracle CUSUM -----------------------------------------------------------------------------
@@ -136,7 +136,9 @@ def known_figures(repetitions: int) -> Iterator[Row]:
         rng = np.random.default_rng([2, int(promised)])
         taken, alarms = delays(rng, np.full(repetitions, RATE), RATE, promised, 1, int(promised))
         length = taken.sum() / alarms / promised
-        yield at_least(f"run length, 5 % known, one label a block, promised {promised:,.0f}", length, length / math.sqrt(alarms), 1)
+        yield at_least(
+            f"run length, 5 % known, one label a block, promised {promised:,.0f}", length, length / math.sqrt(alarms), 1
+        )
 
 
 # --- learned baselines ------------------------------------------------------------------------------------------------
@@ -229,7 +231,10 @@ FIGURES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
     lines = ["| what | measured | Monte-Carlo error | bar |", "|---|---|---|---|"]
-    lines += [f"| {row.what} | {row.measured} | {row.error} | {row.bar}{'' if row.met is not False else ': missed'} |" for row in rows]
+    lines += [
+        f"| {row.what} | {row.measured} | {row.error} | {row.bar}{'' if row.met is not False else ': missed'} |"
+        for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,13 @@ from tidegauge.pipeline import log
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = _parser().parse_args(words)
+    except SystemExit as end:
+        if end.code == 2 and words and words[0] == "verdict":
+            return os.EX_USAGE  # there 2 means "keep watching"
+        raise
     command: int = options.command(options)
     return command
 
@@ -58,7 +66,50 @@ def _parser() -> argparse.ArgumentParser:
         "--follow", action="store_true", help="go on in real time, the scenario once an hour, until stopped"
     )
     simulate.set_defaults(command=_simulate)
+
+    verdict = commands.add_parser(
+        "verdict",
+        help="ask Prometheus whether to promote a version (status 0), roll it back (1) or keep watching (2)",
+        epilog="status 64: wrong usage; 70: a fault of this program; neither says anything about the version",
+    )
+    verdict.add_argument("--model", required=True, metavar="M")
+    verdict.add_argument("--version", required=True, metavar="V")
+    verdict.add_argument("--prometheus", required=True, metavar="URL")
+    verdict.add_argument(
+        "--wait",
+        type=_seconds,
+        default=0.0,
+        metavar="DURATION",
+        help="how long to ask for a verdict (30m); default: once",
+    )
+    verdict.add_argument(
+        "--interval", type=_interval, default=30.0, metavar="DURATION", help="between asking; default 30s"
+    )
+    verdict.add_argument(
+        "--timeout", type=_interval, default=10.0, metavar="DURATION", help="of a request; default 10s"
+    )
+    verdict.add_argument("--bearer-token-file", type=Path, metavar="FILE", help="read again for every request")
+    verdict.add_argument("--ca-file", type=Path, metavar="FILE", help="whom to trust, in PEM format")
+    verdict.add_argument("--format", dest="output", default="text", choices=("text", "json"))
+    verdict.set_defaults(command=_verdict)
     return parser
+
+
+def _seconds(text: str) -> float:
+    """A duration as in the configuration file, in seconds."""
+    from tidegauge.config.durations import parse_duration
+
+    try:
+        return parse_duration(text) / 1000
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _interval(text: str) -> float:
+    seconds = _seconds(text)
+    if seconds < 1:
+        raise argparse.ArgumentTypeError(f"shorter than a second: {text!r}")
+    return seconds
 
 
 def _add_web_config(command: argparse.ArgumentParser) -> None:
@@ -127,13 +178,48 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from tidegauge.simulate import follow, simulate
+    from tidegauge.simulate import CONFIGURATION, find, follow, simulate
 
     try:
         if options.follow:
             return follow(options.scenario, options.output, seed=options.seed)
         simulate(options.scenario, options.output, seed=options.seed)
+        scenario = find(options.scenario)
+        print(f"{scenario.name}: {scenario.description}.\nTo be seen: {scenario.watch}.")
+        print(f"  tidegauge run --config.file {options.output / CONFIGURATION}")
     except (ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _verdict(options: argparse.Namespace) -> int:
+    # An uncaught exception would end with status 1, "roll back".
+    try:
+        from tidegauge.verdict import Prometheus, run
+
+        try:
+            for name in (options.model, options.version):
+                name.encode()
+            prometheus = Prometheus(
+                options.prometheus,
+                timeout=options.timeout,
+                bearer_token_file=options.bearer_token_file,
+                ca_file=options.ca_file,
+            )
+        except (ValueError, OSError) as error:
+            print(f"tidegauge: {error}", file=sys.stderr)
+            return os.EX_USAGE
+        return run(
+            options.model,
+            options.version,
+            prometheus,
+            seconds=options.wait,
+            interval=options.interval,
+            output=options.output,
+        )
+    except KeyboardInterrupt:
+        return 130
+    except Exception:
+        traceback.print_exc()
+        return os.EX_SOFTWARE

@@ -222,6 +222,13 @@ def test_the_unit_is_hashed() -> None:
     assert predict(record(), record(unit_id=None))[0]["unit"] is None
 
 
+def test_the_unit_may_be_a_feature_that_is_watched_as_a_number() -> None:
+    source = replace(PREDICTIONS, fields=(("unit_id", "features.amount"),))
+    amounts = [7, 7.0, "7", 7.5, None]
+    rows = predict(*(record(features={"amount": amount}) for amount in amounts), source=source)
+    assert [row["unit"] for row in rows] == [*hash_ids([7, 7, 7]).tolist(), 0, 0]
+
+
 @pytest.mark.parametrize("identifier", [True, 1.5, ["a"], {"a": 1}, float("nan")], ids=repr)
 def test_an_id_that_can_be_none(identifier: Any) -> None:
     assert reasons(record(prediction_id=identifier)) == ["invalid_prediction_id"]

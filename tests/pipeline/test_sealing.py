@@ -27,6 +27,7 @@ from tidegauge.pipeline.engine import Engine, empty_tally
 from tidegauge.state.table import Table
 from tidegauge.tally import blocks, families
 from tidegauge.tally.blocks import SealedBlock, seal
+from tidegauge.tally.families import traffic
 
 EVERYTHING = frozenset((LABELS, SIGNALS, ARRIVALS))
 Records = tuple[list[Prediction], list[Feedback]]
@@ -83,9 +84,11 @@ def unasked(start: int, end: int) -> Rows:
 
 
 def sums_of(block: SealedBlock) -> dict[str, dict[int, list[int]]]:
-    """Sums by family and series."""
+    """Sums by family and series, but for the traffic, which is not of rows that wait alone."""
     return {
-        name: dict(zip(series.tolist(), sums.tolist(), strict=True)) for name, (series, sums) in block.counts.items()
+        name: dict(zip(series.tolist(), sums.tolist(), strict=True))
+        for name, (series, sums) in block.counts.items()
+        if name != traffic.NAME
     }
 
 
@@ -254,6 +257,10 @@ class TestStreams:
         replay(run, (predictions, feedback), 8)
         clock = run.pipeline.clock
         until = {name: one.sealing.arrivals_until for name, one in run.pipeline.engines.items()}
+        for engine_ in run.pipeline.engines.values():
+            # What is not sealed yet lies in the finest panes, of which blocks are made.
+            assert engine_.tally.edges[0] <= engine_.join.sealed_until.min()
+            assert engine_.join.sealed_until.max() < engine_.sealing.arrivals_until
         run.close()
         expected: dict[tuple[str, str, int], list[float]] = {}
         for one in predictions:
@@ -366,7 +373,7 @@ class TestStatesOfDetectors:
         run.reopen()
         after = run.pipeline.engines["fraud"].detectors
         kept = {"array/", "array/outcome", "array/audit", "outcomes/outcome", "outcomes/audit"}
-        assert set(after) == kept < set(before)
+        assert {key for key in after if key.startswith(("array/", "outcomes/"))} == kept < set(before)
         assert all(np.array_equal(after[key], before[key]) for key in kept if key.startswith("array"))
         run.close()
 

@@ -89,7 +89,6 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
         "role": "text",
         "weight": "strict_number",
         "count": "strict_number",
-        "unit_id": "text",
     }
     if any(model.task == "multiclass" for model in models):
         kinds["scores"] = "probabilities"
@@ -106,7 +105,10 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
     fields += [
         Field(f"features.{name}", at("features", name), kind, wanted=name in slices) for name, kind in features.items()
     ]
-    return fields
+    # A unit may be named by a feature that is watched as a number.
+    place = at("unit_id")
+    numeric = (field.kind for field in fields if field.path == place and field.kind in ("number", "strict_number"))
+    return [*fields, Field("unit_id", place, next(numeric, "text"))]
 
 
 def rule_field(signal: Signal) -> str:

@@ -17,7 +17,7 @@ from tidegauge.assess.releases import arms
 from tidegauge.assess.releases.compared import Compared, Frozen
 from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.assess.sequential import before_after, comparison, profile
-from tidegauge.assess.sequential.history import BINS, DAY, DAY_MS, S1, S2, N, half_octave, quantile
+from tidegauge.assess.sequential.history import BINS, DAY_MS, S1, S2, N, half_octave, quantile
 from tidegauge.assess.sequential.trend import Trend, trend
 from tidegauge.assess.sequential.watch import Promise, Watch
 from tidegauge.join.rows import Rows

@@ -1,0 +1,30 @@
+"""Simulated traffic: the prediction and feedback logs of a scenario, as a service would write them.
+
+A scenario is data (`scenarios.py`). Only the log format is shared with the exporter; nothing here is used to read logs.
+The same seed, start and scenario write the same bytes.
+"""
+
+from tidegauge.simulate.files import CONFIGURATION, FEEDBACK, PREDICTIONS, configuration
+from tidegauge.simulate.finished import simulate
+from tidegauge.simulate.live import Live, follow
+from tidegauge.simulate.scenario import Curve, Scenario, Version
+from tidegauge.simulate.scenarios import BREAKS, REPAIRED, SCENARIOS, find
+from tidegauge.simulate.traffic import Traffic
+
+__all__ = [
+    "BREAKS",
+    "CONFIGURATION",
+    "FEEDBACK",
+    "PREDICTIONS",
+    "REPAIRED",
+    "SCENARIOS",
+    "Curve",
+    "Live",
+    "Scenario",
+    "Traffic",
+    "Version",
+    "configuration",
+    "find",
+    "follow",
+    "simulate",
+]

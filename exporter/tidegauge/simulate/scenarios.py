@@ -1,0 +1,170 @@
+"""The scenarios: data only. `watch` says what the exporter and its rules should make of each."""
+
+from __future__ import annotations
+
+from tidegauge.simulate.scenario import DAY, MINUTE, Curve, Scenario, Users, Version, steps
+
+# When the version of the scenario "broken-release" breaks, and when it is repaired; progress of the run.
+BREAKS = 0.2
+REPAIRED = 0.6
+
+_COUNTRIES = (("US", 0.4), ("DE", 0.25), ("BR", 0.2), ("JP", 0.1), ("NZ", 0.05))
+
+# In six days: two of v1 alone, then 1 % for v2, 5 % from day 3, half from day 4.
+_RAMP = steps((0, 0.0), (2 / 6, 0.01), (3 / 6, 0.05), (4 / 6, 0.5))
+_REST_OF_RAMP = steps((0, 1.0), (2 / 6, 0.99), (3 / 6, 0.95), (4 / 6, 0.5))
+
+
+def _version(name: str, accuracy: Curve, share: Curve = ((0, 1.0),)) -> Version:
+    """A version that believes to be right 95 times in 100."""
+    return Version(name, accuracy, 0.95, share, latency_ms=12.0, error_ratio=0.002)
+
+
+SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        name="two-versions",
+        description="v1 is right 93 times in 100; v2, released as a growing canary, only 88, and slower",
+        watch="v2 has the lower accuracy, beyond what chance explains",
+        model="fraud",
+        versions=(
+            Version("v1", ((0, 0.93),), 0.93, ((0, 0.9), (1, 0.5)), latency_ms=12.0, error_ratio=0.002),
+            Version("v2", ((0, 0.88),), 0.93, ((0, 0.1), (1, 0.5)), latency_ms=18.0, error_ratio=0.01),
+        ),
+        countries=_COUNTRIES,
+    ),
+    Scenario(
+        name="broken-release",
+        description="v2 is as good as v1, 94 times in 100, until it breaks: 70 in 100; later it is repaired",
+        watch="the accuracy of v2 falls below the objective, and comes back",
+        model="fraud",
+        versions=(
+            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.03, 1.0), (0.05, 0.6)), latency_ms=12.0, error_ratio=0.002),
+            Version(
+                "v2",
+                ((BREAKS, 0.94), (BREAKS + 0.01, 0.7), (REPAIRED, 0.7), (REPAIRED + 0.01, 0.94)),
+                0.94,
+                ((0, 0.0), (0.03, 0.0), (0.05, 0.4)),
+                latency_ms=13.0,
+                error_ratio=0.002,
+            ),
+        ),
+        countries=_COUNTRIES,
+    ),
+    Scenario(
+        name="bad-release",
+        description="after two days v2 is released to 1, 5 and then 50 % of the traffic; it is wrong 7.5 times in 100, "
+        "v1 5 times, both more often in the afternoon",
+        watch="roll back v2, while it has 5 % of the traffic (days 3 to 4) or soon after",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.925),), _RAMP)),
+        countries=_COUNTRIES,
+        duration=6 * DAY,
+        rate=1.0,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        windows=("1h", "24h"),
+        margin=0.01,
+    ),
+    Scenario(
+        name="harmless-release",
+        description="after two days v2 is released to 1, 5 and then 50 % of the traffic; both are wrong 5 times in "
+        "100, more often in the afternoon",
+        watch="never roll back v2; promote it once half of the traffic (from day 4) has shown that it is no worse",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
+        countries=_COUNTRIES,
+        duration=6 * DAY,
+        rate=1.0,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        windows=("1h", "24h"),
+        margin=0.01,
+    ),
+    Scenario(
+        name="busy-users",
+        description="the harmless release, asked 58 times a day by each of 1,500 users, of whom one in ten is answered "
+        "wrongly seven times as often as the mean",
+        watch="never roll back v2; its intervals are wider than in harmless-release, for users resemble themselves",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
+        countries=_COUNTRIES,
+        duration=6 * DAY,
+        rate=1.0,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        users=Users(number=1_500, hard=0.1, harder=7.0),
+        windows=("1h", "24h"),
+        margin=0.01,
+    ),
+    Scenario(
+        name="hard-switch",
+        description="after eight days v2 replaces v1 at once; it is wrong 7.5 times in 100, v1 5 times, both more "
+        "often in the afternoon",
+        watch="roll back v2, compared with what v1 was before it, within its first day",
+        model="fraud",
+        versions=(
+            _version("v1", ((0, 0.95),), steps((0, 1.0), (8 / 11, 0.0))),
+            _version("v2", ((0, 0.925),), steps((0, 0.0), (8 / 11, 1.0))),
+        ),
+        countries=_COUNTRIES,
+        duration=11 * DAY,
+        rate=0.5,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        windows=("1h", "24h"),
+        margin=0.01,
+    ),
+    Scenario(
+        name="slow-rot",
+        description="the only version is wrong 5 times in 100 for two weeks, then more and more often: 10 times after "
+        "six",
+        watch="degrading, and when the objective of 0.92 will be missed, before it is missed on about day 29",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95), (1 / 3, 0.95), (1, 0.9))),),
+        countries=_COUNTRIES,
+        duration=42 * DAY,
+        rate=0.1,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        windows=("1h", "24h"),
+        objective=0.92,
+    ),
+    Scenario(
+        name="failing-slice",
+        description="after nine days answers for New Zealand, 5 % of the traffic, are wrong 20 times in 100, before "
+        "and elsewhere 5 times",
+        watch="the slice NZ is degrading within a day, and no other",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95),)),),
+        countries=_COUNTRIES,
+        duration=12 * DAY,
+        rate=0.4,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        failing=(("NZ", steps((0, 1.0), (9 / 12, 4.0))),),
+        windows=("1h", "24h"),
+    ),
+    Scenario(
+        name="label-delay",
+        description="for a day, the tenth of twelve, feedback comes six hours later than usual; the model is as right "
+        "as ever",
+        watch="feedback is missing, then late; quality is unknown or as before, never worse",
+        model="fraud",
+        versions=(_version("v1", ((0, 0.95),)),),
+        countries=_COUNTRIES,
+        duration=12 * DAY,
+        rate=0.4,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        held=steps((0, 0.0), (9 / 12, 6 / 24 / 12), (10 / 12, 0.0)),
+        windows=("1h", "24h"),
+    ),
+)
+
+
+def find(name: str) -> Scenario:
+    """The scenario of that name. Raises ValueError, naming those that exist."""
+    for scenario in SCENARIOS:
+        if scenario.name == name:
+            return scenario
+    raise ValueError(f'no scenario "{name}"; there are: {", ".join(scenario.name for scenario in SCENARIOS)}')
