@@ -58,10 +58,12 @@ _LABELS, _NEW, _OLD = 'channel!=""', 'arm="candidate"', 'arm="baseline"'
 NOT_COMPARED = "Nothing is compared yet: it takes outcomes that are final, and 200 of the baseline from before"
 DESIGNS = {"concurrent": ("at once", PLAIN), "before_after": ("before, after", YELLOW)}
 
+NO_RELEASE_NOW = "No release is compared"
+
 _start = SCOPE.select("model_release_start_timestamp_seconds", *CHOSEN)
 _end = SCOPE.select("model_release_end_timestamp_seconds", *CHOSEN)
 _both = (
-    f'(group by (version) ({LATEST}) or group by (version) (label_replace(max by (version, baseline_version) ({_start})'
+    f"(group by (version) ({LATEST}) or group by (version) (label_replace(max by (version, baseline_version) ({_start})"
     f' and on (version) {LATEST}, "version", "$1", "baseline_version", "(.+)")))'
 )
 """The new version and its baseline, by version."""
@@ -97,7 +99,7 @@ STATS = (
         f"max({_last(verdict_code(SCOPE, ('version',), *CHOSEN, where=OVERALL))})",
         unit="none",
         texts=RELEASE_VERDICTS,
-        empty=NO_RELEASE,
+        empty=NO_RELEASE_NOW,
         width=6,
     ),
     stat(
@@ -106,7 +108,7 @@ STATS = (
         f"max({_last(_share)})",
         unit="percentunit",
         decimals=0,
-        empty=NO_RELEASE,
+        empty=NO_RELEASE_NOW,
     ),
     stat(
         "Outcomes still needed",
@@ -115,7 +117,7 @@ STATS = (
         f"max({_deciding('samples_needed', where=_LABELS)})",
         unit="short",
         decimals=0,
-        empty=NOT_COMPARED,
+        empty="Nothing is compared yet",
         width=5,
     ),
     stat(
@@ -123,14 +125,14 @@ STATS = (
         "Time since the new version was first seen.",
         f"time() - max({_last(highest(('version',), _start))})",
         unit="s",
-        empty=NO_RELEASE,
+        empty=NO_RELEASE_NOW,
     ),
     stat(
         "Compared for another",
         "Time until the comparison ends (release.duration), 0 when it has. The verdict that holds then stays.",
         f"clamp_min(max({_last(highest(('version',), _end))}) - time(), 0)",
         unit="s",
-        empty=NO_RELEASE,
+        empty=NO_RELEASE_NOW,
         width=5,
     ),
 )
@@ -288,9 +290,7 @@ DIFFERENCE = timeseries(
         by_pattern(".*", custom_showPoints="never"),
         by_name("difference", color=colour(ORANGE)),
         by_name("lower", color=colour(ORANGE), custom_lineWidth=0),
-        by_name(
-            "upper", color=colour(ORANGE), custom_lineWidth=0, custom_fillBelowTo="lower", custom_fillOpacity=20
-        ),
+        by_name("upper", color=colour(ORANGE), custom_lineWidth=0, custom_fillBelowTo="lower", custom_fillOpacity=20),
         by_name("margin", color=colour(RED), custom_lineStyle=DASHED),
         by_name("no difference", color=colour(PLAIN), custom_lineStyle=DASHED, custom_lineWidth=1),
     ),
