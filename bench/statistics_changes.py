@@ -1,6 +1,6 @@
-"""How soon changes are found and how seldom nothing is: seeded simulations of the functions that the exporter runs by.
+"""How soon changes are found, and how seldom where there are none: seeded simulations of the exporter's functions.
 
-All repetitions of a figure run at once, as streams of one watch. Each rate is given with its Monte-Carlo standard error.
+All repetitions of a figure run at once, as streams of one watch. Each rate has its Monte-Carlo standard error.
 Run as: python -m bench.statistics_changes [--figures delay,...] [--repetitions N] [--output FILE]
 """
 
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,13 @@ import numpy as np
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
+from bench.rates_page import write_section
 from tidegauge.assess.counts import Floats
-from tidegauge.assess.sequential import detector
+from tidegauge.assess.sequential import detector, profile
 from tidegauge.assess.sequential.detector import RATIOS
-from tidegauge.assess.sequential.history import DAY_MS
-from tidegauge.assess.sequential.profile import Measure
+from tidegauge.assess.sequential.history import DAY_MS, History
+from tidegauge.assess.sequential.profile import Measure, Shape
+from tidegauge.assess.sequential.trend import trend
 from tidegauge.assess.sequential.watch import Promise, Watch
 
 BLOCK_MS: Final = 300_000
@@ -51,14 +54,14 @@ class Row:
 
 def at_least(what: str, value: float, error: float, bar: float) -> Row:
     """A figure that should not be lower."""
-    return Row(what, f"{value:.2f}", f"{error:.2f}", f"at least {bar:g}", value >= bar)
+    return Row(what, f"{value:.2f}", f"{error:.2f}", f"at least {bar:g}", bool(value >= bar))
 
 
 def at_most(what: str, value: float, error: float, bar: float | None) -> Row:
     """A figure that should not be higher; without a bar it is only told."""
-    return Row(
-        what, f"{value:.3f}", f"{error:.3f}", "" if bar is None else f"at most {bar:g}", (bar and value <= bar) or None
-    )
+    if bar is None:
+        return Row(what, f"{value:.3f}", f"{error:.2g}", "", None)
+    return Row(what, f"{value:.3f}", f"{error:.2g}", f"at most {bar:.3g}", bool(value <= bar))
 
 
 # --- detector delay over the oracle CUSUM -----------------------------------------------------------------------------
@@ -126,7 +129,8 @@ def delay_figures(repetitions: int) -> Iterator[Row]:
             oracle = oracle_cusum(RATE, risen, promised)
             taken, _ = delays(rng, np.full(repetitions, RATE), risen, promised, 1, 400_000)
             error = taken.std() / math.sqrt(repetitions)
-            what = f"delay 5 % -> {risen:.1%}, run length {promised:,.0f}: {taken.mean():,.0f} labels over the oracle's {oracle:,.0f}"
+            what = f"delay 5 % -> {risen:.1%}, run length {promised:,.0f}"
+            what += f": {taken.mean():,.0f} labels over the oracle's {oracle:,.0f}"
             yield at_most(what, taken.mean() / oracle, error / oracle, 1.4)
 
 
@@ -200,8 +204,11 @@ def alarms_figure(what: str, watch: Watch, exposure: int, streams: int = 1) -> l
     length = exposure / alarms / promised
     spread = each.std() * math.sqrt(each.size) / alarms
     some = math.sqrt(max(share * (1 - share), 1e-4) / each.size)
+    kept = at_least(f"run length, {what}", length, length * spread, 1)
+    if not each.any():
+        kept = Row(kept.what, f"more than {length:.0f}", "no alarm", kept.bar, bool(length >= 1))
     return [
-        at_least(f"run length, {what}", length, length * spread, 1),
+        kept,
         at_most(f"streams with an alarm in {INTERVAL_DAYS} days, {what}", share, some, 1 - math.exp(-1 / streams)),
     ]
 
@@ -220,11 +227,107 @@ def loss_figures(repetitions: int) -> Iterator[Row]:
         yield from alarms_figure(f"lognormal losses of {name} learned, cycle 30 %, 120 an hour", watch, exposure)
 
 
+def slice_figures(repetitions: int) -> Iterator[Row]:
+    """Fifty streams that share one promise: each needs fifty times the evidence, so a baseline's errors weigh more."""
+    for traffic in (20, 200):
+        watch, exposure = watched([5, traffic], bernoulli(traffic), PROPORTION, repetitions, together=50)
+        what = f"50 streams with one promise, 5 % learned, cycle 30 %, {traffic:,} labels an hour each"
+        yield from alarms_figure(what, watch, exposure, 50)
+
+
+# --- against ADWIN ----------------------------------------------------------------------------------------------------
+
+
+def adwin_delays(repetitions: int, before: int) -> Floats:
+    """Labels that river's ADWIN at its defaults needs after 5 % has become 10 %, having seen so many labels at 5 %."""
+    try:
+        drift = import_module("river.drift")
+    except ImportError as error:  # no dependency: needed for this figure alone
+        raise SystemExit("the comparison with ADWIN needs river: pip install -e '.[bench]'") from error
+    rng, taken = np.random.default_rng([6, before]), np.zeros(repetitions)
+    for repetition in range(repetitions):
+        adwin = drift.ADWIN()
+        for label in (rng.random(before) < RATE).astype(int).tolist():
+            adwin.update(label)
+        for label in (rng.random(20_000) < 2 * RATE).astype(int).tolist():
+            adwin.update(label)
+            taken[repetition] += 1
+            if adwin.drift_detected:
+                break
+    return taken
+
+
+def adwin_figures(repetitions: int) -> Iterator[Row]:
+    """Labels to notice 5 % becoming 10 %, over ADWIN's, at the promise of 90 days and one label a block."""
+    promised = float(INTERVAL_DAYS * BLOCKS_A_DAY)
+    oracle = oracle_cusum(RATE, 2 * RATE, promised)
+    for before in (3000, 5000, 20_000):
+        theirs = adwin_delays(repetitions, before)
+        rng = np.random.default_rng([7, before])
+        errors = rng.binomial(before, RATE, repetitions).astype(float)
+        history = History.empty(repetitions)
+        history.add(0, np.full(repetitions, float(before)), errors, errors)
+        learned = profile.baseline(history.closed(np.arange(repetitions)), Shape.flat(), PROPORTION).bound[:, 0]
+        for name, bound in (("known", np.full(repetitions, RATE)), ("learned from the same labels", learned)):
+            ours, _ = delays(rng, bound, 2 * RATE, promised, 1, 100_000)
+            share = ours.mean() / theirs.mean()
+            error = share * math.hypot(ours.std() / ours.mean(), theirs.std() / theirs.mean()) / math.sqrt(repetitions)
+            what = f"labels to notice 5 % -> 10 % over ADWIN's after {before:,} labels, 5 % {name}"
+            what += f": {ours.mean():,.0f} over {theirs.mean():,.0f} (oracle CUSUM: {oracle:,.0f})"
+            yield at_most(what, share, error, 0.4)
+
+
+# --- slow change ------------------------------------------------------------------------------------------------------
+
+
+def rot_figures(repetitions: int) -> Iterator[Row]:
+    """How far a rate that rises from 5 to 10 % over 30 days has come when it is found, everything learned."""
+    for traffic in (20, 200, 5000):
+        rng = np.random.default_rng([8, traffic])
+        steady, _ = watched([8, traffic], bernoulli(traffic), PROPORTION, repetitions, days=0)
+        found = np.full(repetitions, np.nan)
+        promise = Promise(INTERVAL_DAYS * DAY_MS, BLOCK_MS, 1, 7 * DAY_MS)
+        begin = int(steady.history.last_ms.max()) // BLOCK_MS + 1
+        for block in range(30 * BLOCKS_A_DAY):
+            risen = RATE * (1 + block / (30 * BLOCKS_A_DAY))
+            sums = bernoulli(traffic, risen)(rng, begin + block, repetitions)
+            steady.advance((begin + block) * BLOCK_MS, *sums, promise)
+            found[np.isnan(found) & steady.bank.detected] = risen
+            if not np.isnan(found).any():
+                break
+        found = np.nan_to_num(found, nan=2 * RATE)
+        error = found.std() / math.sqrt(repetitions)
+        yield at_most(
+            f"rate at which 5 % -> 10 % in 30 days is found, {traffic:,} labels an hour", found.mean(), error, None
+        )
+
+
+def trend_figures(repetitions: int) -> Iterator[Row]:
+    """Trends found in daily means that have none, at the level 0.01, with memory from day to day."""
+    for days in (14, 30, 90):
+        for memory in (0.0, 0.3, 0.6):
+            rng = np.random.default_rng([9, days, int(memory * 10)])
+            noise = rng.normal(size=(repetitions, days + 40))
+            for day in range(1, days + 40):
+                noise[:, day] = memory * noise[:, day - 1] + math.sqrt(1 - memory**2) * noise[:, day]
+            rows = np.full(days, 100.0)
+            found = [trend(np.arange(days), rows, 100 * (50 + series)) for series in noise[:, 40:]]
+            share = float(np.mean([each is not None and each.significant for each in found]))
+            error = math.sqrt(max(share * (1 - share), 1e-4) / repetitions)
+            yield at_most(
+                f"trends where there is none, {days} days, correlation {memory:g} from day to day", share, error, None
+            )
+
+
 FIGURES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "delay": delay_figures,
     "known": known_figures,
     "learned": learned_figures,
     "losses": loss_figures,
+    "slices": slice_figures,
+    "adwin": adwin_figures,
+    "rot": rot_figures,
+    "trend": trend_figures,
 }
 
 
@@ -254,12 +357,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", default=",".join(FIGURES))
     parser.add_argument("--repetitions", type=int, default=2000)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="the page whose section on changes is rewritten")
     asked = parser.parse_args()
     rows = run(asked.figures.split(","), asked.repetitions)
     text = table(rows)
     if asked.output:
-        asked.output.write_text(text, encoding="utf-8")
+        write_section(asked.output, "Changes and trends", text)
     else:
         print(text)
     return int(any(row.met is False for row in rows))

@@ -140,7 +140,7 @@ def _band(title: str) -> Panel:
         Query(_trusted(highest((), _upper), (), *CHOSEN), "upper"),
         Query(_others(), "{{version}}"),
         Query(highest((), _objective), "objective"),
-        Query(highest(("baseline",), _baseline), "baseline: {{baseline}}"),
+        Query(_trusted(highest(("baseline",), _baseline), (), *CHOSEN), "baseline: {{baseline}}"),
         unit="none",
         decimals=3,
         empty=NO_SCORE,

@@ -145,7 +145,7 @@ def test_the_configuration_beside_the_logs_is_accepted(name: str, tmp_path: Path
     assert settings.clock == "log"
     assert [channel.maturity for channel in model.channels] == [3_600_000]
     released = len(simulate.find(name).versions) > 1
-    assert dict(model.margins) == ({"accuracy": 0.01} if released else {})
+    assert dict(model.release.margins) == ({"accuracy": 0.01} if released else {})
 
 
 def test_further_lines_of_the_model_can_be_given(tmp_path: Path) -> None:

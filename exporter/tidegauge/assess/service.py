@@ -44,12 +44,12 @@ def latency(sums: NDArray[np.int64], edge: int = len(EDGES) - 1) -> Winsorised:
     n = sums[..., COUNT : COUNT + BINS].sum(axis=-1)
     clipped = sums[..., COUNT + below : COUNT + BINS].sum(axis=-1)
     limit = EDGES[edge]
-    s1, s2 = clipped * limit, clipped * (limit * limit)
-    for place in range(below):  # one by one, so that the order of the additions never differs
-        scale = SCALES[place]
-        s1 = s1 + np.ldexp(sums[..., SUM + place].astype(np.float64), -BITS) * scale
-        s2 = s2 + np.ldexp(sums[..., SQUARES + place].astype(np.float64), -BITS) * (scale * scale)
-    return Winsorised(n.astype(np.float64), s1, s2, clipped.astype(np.float64))
+    scale = np.array(SCALES[:below]) * 2.0**-BITS
+    # Cumulated, which adds one by one: the order of the additions never differs.
+    s1 = np.cumsum(sums[..., SUM : SUM + below] * scale, axis=-1)[..., -1]
+    s2 = np.cumsum(sums[..., SQUARES : SQUARES + below] * (scale * SCALES[:below]), axis=-1)[..., -1]
+    held = clipped.astype(np.float64)
+    return Winsorised(n.astype(np.float64), s1 + held * limit, s2 + held * (limit * limit), held)
 
 
 def quantile_edge(sums: NDArray[np.int64], quantile: float) -> NDArray[np.int64]:

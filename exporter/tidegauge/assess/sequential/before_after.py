@@ -160,8 +160,8 @@ def _close(state: BeforeAfterState, plan: BeforeAfterPlan, used: NDArray[np.bool
     )
     if plan.kind == "proportion":
         expected = expected_sum / n
-        harm = _steps(plan, used * n, s1, expected + plan.level_slack, GRID)
-        within = _steps(plan, used * n, s1, expected - plan.level_slack + plan.margin, 1 / GRID)
+        harm = _steps(plan, np.where(used, n, 0.0), s1, expected + plan.level_slack, GRID)
+        within = _steps(plan, np.where(used, n, 0.0), s1, expected - plan.level_slack + plan.margin, 1 / GRID)
         closed = replace(closed, harm=state.harm + harm, non_inferiority=state.non_inferiority + within)
     harm, within = evidence(closed, plan)
     if not plan.may_promote:
@@ -179,7 +179,7 @@ def _steps(plan: BeforeAfterPlan, n: Floats, errors: Floats, null_rate: Floats, 
     rate = np.clip(null_rate, EDGE, 1 - EDGE)[..., None]
     row = rate * (1 - rate)
     size, wrong = n[..., None], errors[..., None]
-    part = row / (row + size * plan.tau2)
+    part = row / (row + size * floats(plan.tau2)[..., None])
     scale = 1 - rate + rate * odds_ratios
     added: Floats = part * (wrong * np.log(odds_ratios) - size * np.log(scale))
     return added
@@ -218,29 +218,36 @@ def ready(state: BeforeAfterState, plan: BeforeAfterPlan) -> NDArray[np.bool_]:
     return np.asarray(True) if plan.kind == "proportion" else enough(state, plan)
 
 
+def interval(state: BeforeAfterState, plan: BeforeAfterPlan) -> tuple[Floats, Floats, Floats]:
+    """The difference with its lower and upper end; NaN until there is enough to give them."""
+    known = enough(state, plan) & (state.weight > 0)
+    difference = np.where(known, ratio(state.difference, state.weight), np.nan)
+    bound = mixtures.radius(variance(state, plan), plan.rho, plan.alpha_harm)
+    half = ratio(bound, state.weight) + plan.level_slack
+    return difference, difference - half, difference + half
+
+
 def read(state: BeforeAfterState, plan: BeforeAfterPlan) -> Result:
     """What the closed hours so far say. samples_needed is NaN where more rows alone will not decide."""
     harm, non_inferiority = evidence(state, plan)
-    V = variance(state, plan)
-    known = enough(state, plan) & (state.weight > 0)
-    difference = np.where(known, ratio(state.difference, state.weight), np.nan)
-    half = ratio(mixtures.radius(V, plan.rho, plan.alpha_harm), state.weight) + plan.level_slack
+    difference, lower, upper = interval(state, plan)
     return Result(
         difference,
-        np.where(known, difference - half, np.nan),
-        np.where(known, difference + half, np.nan),
+        lower,
+        upper,
         harm,
         non_inferiority,
         state.candidate_n,
         np.full_like(state.candidate_n, plan.baseline_n),
-        samples_needed(state, plan, V, known),
+        samples_needed(state, plan),
         named(state.verdict),
     )
 
 
-def samples_needed(state: BeforeAfterState, plan: BeforeAfterPlan, V: Floats, known: ArrayLike) -> Floats:
+def samples_needed(state: BeforeAfterState, plan: BeforeAfterPlan) -> Floats:
     """More rows of the candidate until the nearer verdict, if the difference and the traffic stay as they are."""
-    some = np.asarray(known) & (V > 0)
+    V = variance(state, plan)
+    some = enough(state, plan) & (V > 0)
     row_variance = np.where(some, ratio(V, state.weight), 1.0)
     difference = np.where(some, ratio(state.difference, state.weight), 0.0)
     towards_harm = difference - plan.level_slack

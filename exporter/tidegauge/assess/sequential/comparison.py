@@ -7,12 +7,13 @@ as many comparisons at once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.numeric import floats, ratio
@@ -26,7 +27,8 @@ Test = Literal["error_arm", "normal_mixture"]
 ERROR_ARM_RATE: Final = 0.2  # above it, looking at errors only throws too much away
 ROWS: Final = 100.0  # of the candidate, before the normal approximation of a mean of losses is trusted
 ERRORS: Final = 20.0  # of both arms, before that of a proportion is
-PRIOR_ERRORS: Final = 20.0  # what the rate known beforehand counts for beside the baseline's errors now
+LEAST_MARGIN: Final = 1e-9  # where nothing has varied yet
+PRIOR_ERRORS: Final = 5.0  # what the rate known beforehand counts for beside the baseline's errors now
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,11 @@ class Plan:
     rho: float  # where the mixture is at its best: the variance at which `margin` is told from 0, over k
 
 
-def default_margin(rate: float) -> float:
-    """A fifth of the baseline's mean loss, and at least 0.005: what is taken for tolerable where nobody says."""
-    return max(abs(rate) / 5, 0.005)
+def default_margin(rate: float, kind: Kind = "proportion", variance: float = 0.0) -> float:
+    """What is taken for tolerable where nobody says: a fifth of a rate of errors, or a tenth of a mean loss."""
+    if kind == "proportion":
+        return max(abs(rate) / 5, 0.005)
+    return abs(rate) / 10 or math.sqrt(variance) / 10 or LEAST_MARGIN
 
 
 def plan(
@@ -121,9 +125,9 @@ class State:
     @classmethod
     def empty(cls, plan: Plan, shape: tuple[int, ...] = ()) -> State:
         """Before the first block; shape is that of the comparisons run at once."""
-        grid = len(error_arm.GRID) if plan.test == "error_arm" else 0
+        grid, powers = (len(error_arm.GRID), len(error_arm.POWERS)) if plan.test == "error_arm" else (0, 0)
         buckets = BUCKETS if plan.clustered else 0
-        lengths = {"harm": grid, "non_inferiority": grid, "candidate_buckets": buckets, "baseline_buckets": buckets}
+        lengths = {"harm": grid, "non_inferiority": powers, "candidate_buckets": buckets, "baseline_buckets": buckets}
         shapes = {name: (*shape, length) for name, length in lengths.items()}
         sums = {field.name: np.zeros(shapes.get(field.name, shape)) for field in fields(cls) if field.name != "verdict"}
         return cls(**sums, verdict=np.full(shape, KEEP_WATCHING, dtype=np.int8))
@@ -173,10 +177,11 @@ def advance(state: State, plan: Plan, candidate: Arm, baseline: Arm, buckets: Bu
     if plan.test == "error_arm":
         share = n_c / rows
         within = null_ratio(state, plan)
+        better = within[..., None] ** -error_arm.POWERS
         following = replace(
             following,
             harm=state.harm + error_arm.steps(c1, b1, share, 1.0, error_arm.GRID),
-            non_inferiority=state.non_inferiority + error_arm.steps(c1, b1, share, within, 1 / error_arm.GRID),
+            non_inferiority=state.non_inferiority + error_arm.steps(c1, b1, share, within, better),
         )
     if plan.clustered and buckets is not None:
         mean = total / rows
@@ -194,10 +199,12 @@ def null_ratio(state: State, plan: Plan) -> Floats:
     """The ratio of error rates at which the candidate is worse by exactly the margin, as far as is known by now.
 
     Known before the block that it judges, as an e-value asks. The baseline's rate is the one seen so far, with the rate
-    before the release as if from 20 errors.
+    before the release as if from 5 errors, and one standard error up: a rate too low would make the ratio too large,
+    and a promotion too easy.
     """
     before = max(plan.rate, plan.margin / 2)
-    rate = (PRIOR_ERRORS + state.baseline_s1) / (PRIOR_ERRORS / before + state.baseline_n)
+    errors = PRIOR_ERRORS + state.baseline_s1
+    rate = (errors + np.sqrt(errors)) / (PRIOR_ERRORS / before + state.baseline_n)
     worse: Floats = 1 + plan.margin / rate
     return worse
 
@@ -256,37 +263,50 @@ def ready(state: State, plan: Plan) -> NDArray[np.bool_]:
     return np.asarray(True) if plan.test == "error_arm" else enough(state, plan)
 
 
+def interval(state: State, plan: Plan) -> tuple[Floats, Floats, Floats]:
+    """The difference with its lower and upper end; NaN until there is enough to give them."""
+    known = enough(state, plan) & (state.weight > 0)
+    difference = np.where(known, ratio(state.difference, state.weight), np.nan)
+    half = ratio(mixtures.radius(variance(state, plan), plan.rho, plan.alpha_harm), state.weight)
+    return difference, difference - half, difference + half
+
+
 def read(state: State, plan: Plan) -> Result:
     """What the blocks so far say."""
     harm, non_inferiority = evidence(state, plan)
-    V = variance(state, plan)
-    known = enough(state, plan) & (state.weight > 0)
-    difference = np.where(known, ratio(state.difference, state.weight), np.nan)
-    half = ratio(mixtures.radius(V, plan.rho, plan.alpha_harm), state.weight)
+    difference, lower, upper = interval(state, plan)
     return Result(
         difference,
-        np.where(known, difference - half, np.nan),
-        np.where(known, difference + half, np.nan),
+        lower,
+        upper,
         harm,
         non_inferiority,
         state.candidate_n,
         state.baseline_n,
-        samples_needed(state, plan, V, known),
+        samples_needed(state, plan),
         named(state.verdict),
     )
 
 
-def samples_needed(state: State, plan: Plan, V: Floats, known: ArrayLike) -> Floats:
+def samples_needed(state: State, plan: Plan) -> Floats:
     """More rows of the candidate until the nearer verdict, if the difference and the traffic stay as they are.
 
     As long as nothing is known: for a difference of 0 and a small share of the traffic.
     """
-    some = np.asarray(known) & (V > 0)
+    V = variance(state, plan)
+    some = enough(state, plan) & (V > 0)
     row_variance = np.where(some, ratio(V, state.weight), plan.variance)
     difference = np.where(some, ratio(state.difference, state.weight), 0.0)
     effect = np.maximum(difference, plan.margin - difference)
     more = more_variance(effect, row_variance, np.where(some, V, 0.0), plan.rho, plan.alpha_promote)
     rows_per_weight = np.where(some, ratio(state.candidate_n, state.weight), 1.0)
+    rows = more / row_variance * rows_per_weight
+    if plan.test == "error_arm":
+        times = np.fmin(
+            error_arm.times_until(state.harm, math.log(1 / plan.alpha_harm)),
+            error_arm.times_until(state.non_inferiority, math.log(1 / plan.alpha_promote)),
+        )
+        rows = np.where(some & np.isfinite(times), state.candidate_n * (times - 1), rows)
     undecided = state.verdict == KEEP_WATCHING
-    needed: Floats = np.where(undecided, np.maximum(np.ceil(more / row_variance * rows_per_weight), 1.0), 0.0)
+    needed: Floats = np.where(undecided, np.maximum(np.ceil(rows), 1.0), 0.0)
     return needed

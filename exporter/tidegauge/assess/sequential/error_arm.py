@@ -13,25 +13,49 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp, softmax
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.numeric import floats
 
 GRID: Final = np.array([1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0])
-"""How many times worse the candidate may be; non-inferiority takes 1 / GRID: how many times better than the null."""
+"""Alternatives of harm: how many times worse the candidate may be."""
+
+POWERS: Final = np.array([0.5, 1.0, 2.0, 4.0])
+"""Alternatives of non-inferiority: the candidate is better than a null ratio r0 by r0**power; 1 is "no difference"."""
+
+NEWTON_STEPS: Final = 10
 
 
 def steps(
-    errors_candidate: ArrayLike, errors_baseline: ArrayLike, share: ArrayLike, null_ratio: ArrayLike, grid: Floats
+    errors_candidate: ArrayLike, errors_baseline: ArrayLike, share: ArrayLike, null_ratio: ArrayLike, grid: ArrayLike
 ) -> Floats:
     """What a block adds to the log e-values: [..., J]. share is the candidate's, in (0, 1).
 
-    Log likelihood ratio of null_ratio * grid against null_ratio, given the errors of the block.
+    Log likelihood ratio of null_ratio * grid against null_ratio, given the errors of the block; the null ratio and the
+    grid may be new in every block, if they do not depend on what it holds.
     """
     candidate, baseline, part, null = (
         floats(values)[..., None] for values in (errors_candidate, errors_baseline, share, null_ratio)
     )
-    other = 1 - part
-    total = np.log((part * null * grid + other) / (part * null + other))
-    added: Floats = candidate * np.log(grid) - (candidate + baseline) * total
+    other, times = 1 - part, floats(grid)
+    total = np.log((part * null * times + other) / (part * null + other))
+    added: Floats = candidate * np.log(times) - (candidate + baseline) * total
     return added
+
+
+def times_until(log_evidence: Floats, threshold: float) -> Floats:
+    """By how much the data must grow for the mean of the grid's e-values to reach exp(threshold), if all else stays.
+
+    Log e-values grow in proportion. NaN where none grows.
+    """
+    largest = log_evidence.max(axis=-1)
+    grows = largest > 0
+    logs = np.where(grows[..., None], log_evidence, 1.0)
+    needed = threshold + np.log(logs.shape[-1])
+    # The logarithm of the sum is convex, so that Newton's method comes down from the largest term's own answer.
+    times = needed / logs.max(axis=-1)
+    for _ in range(NEWTON_STEPS):
+        scaled = logs * times[..., None]
+        times = times - (logsumexp(scaled, axis=-1) - needed) / (softmax(scaled, axis=-1) * logs).sum(axis=-1)
+    return np.where(grows, times, np.nan)

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import lambertw, log_ndtr, logsumexp
+from scipy.special import lambertw, log_ndtr
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.numeric import floats
@@ -33,14 +33,14 @@ def standard_errors(alpha: float) -> float:
 
 
 def two_sided(S: ArrayLike, V: ArrayLike, rho: float) -> Floats:
-    """Log e-value against mean zero (Howard et al. 2021, Ann. Stat. 49:1055, eq. 14; Robbins 1970)."""
+    """Log e-value against mean zero (Robbins 1970; Howard et al. 2021, Ann. Stat. 49:1055, section 3.2)."""
     total, variance = floats(S), floats(V)
     evidence: Floats = 0.5 * np.log(rho / (variance + rho)) + total**2 / (2 * (variance + rho))
     return evidence
 
 
 def one_sided(S: ArrayLike, V: ArrayLike, rho: float) -> Floats:
-    """Log e-value against a mean of at most zero (Howard et al. 2021, Ann. Stat. 49:1055, proposition 6)."""
+    """Log e-value against a mean of at most zero (Howard et al. 2021, Ann. Stat. 49:1055, section 3.2)."""
     total, variance = floats(S), floats(V)
     evidence: Floats = (
         0.5 * np.log(4 * rho / (variance + rho))
@@ -69,5 +69,6 @@ def variance_needed(drift: ArrayLike, rho: float, alpha: float) -> Floats:
 def mean_of(log_evidence: ArrayLike) -> Floats:
     """Log of the mean over the last axis; a mean of e-values is one (Vovk and Wang 2021, Ann. Stat. 49:1736)."""
     logs = floats(log_evidence)
-    mean: Floats = logsumexp(logs, axis=-1) - math.log(logs.shape[-1])
+    highest = logs.max(axis=-1, keepdims=True)
+    mean: Floats = highest[..., 0] + np.log(np.exp(logs - highest).mean(axis=-1))
     return mean

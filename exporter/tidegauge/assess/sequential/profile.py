@@ -47,12 +47,13 @@ class Shape:
     """How a model's loss goes up and down with the hour of the week, whatever the version: factors of its level."""
 
     factors: Floats  # (..., HOURS), about 1
+    uncertainty: Floats  # (..., HOURS): variance of each factor over its square, from estimating it
     overdispersion: Floats  # (...,): variance of an hour's true mean over its expected mean squared, beyond the shape
 
     @classmethod
     def flat(cls) -> Shape:
         """No shape at all."""
-        return cls(np.ones(HOURS), np.zeros(()))
+        return cls(np.ones(HOURS), np.zeros(HOURS), np.zeros(()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,12 @@ class Baseline:
     n: Floats  # (S,): rows learned from
     days: Floats  # (S,): days learned from
     noise: Floats  # (S,): variance of a row over (mean - lowest)**2
-
-    def dispersion(self) -> Floats:
-        """tau2 over the variance of a row (S,); 0 where rows do not vary."""
-        return np.nan_to_num(ratio(self.tau2, self.variance))
+    dispersion: Floats  # (S, HOURS): variance of an hour's true mean around the estimate, over that of a row
 
     @classmethod
     def none(cls) -> Baseline:
         """Of no stream."""
-        return cls(np.zeros((0, HOURS)), np.zeros((0, HOURS)), *(np.zeros(0) for _ in ARRAYS[2:]))
+        return cls(*(np.zeros((0, HOURS) if name in BY_HOUR else 0) for name in ARRAYS))
 
     def stacked(self, other: Baseline) -> Baseline:
         """Both, this one's streams first."""
@@ -94,12 +92,13 @@ class Baseline:
     def from_json(cls, saved: dict[str, Any]) -> Baseline:
         """The inverse of to_json, bit for bit."""
         arrays = {name: np.array(saved[name], np.float64) for name in ARRAYS}
-        for name in ("mean", "bound"):
+        for name in BY_HOUR:
             arrays[name] = arrays[name].reshape(-1, HOURS)
         return cls(**arrays)
 
 
 ARRAYS: Final = tuple(field.name for field in fields(Baseline))
+BY_HOUR: Final = ("mean", "bound", "dispersion")
 
 
 def learned_shape(cells: Floats, measure: Measure) -> Shape:
@@ -120,11 +119,11 @@ def learned_shape(cells: Floats, measure: Measure) -> Shape:
         level = np.nan_to_num(level)[..., None]
         observed, base = total.sum(axis=-2), (n * level).sum(axis=-2)
         chance = (n * level**2).sum(axis=-2) * (noise * excess)[..., None]
-        factors = np.ones_like(observed)
+        factors, uncertainty = np.ones_like(observed), np.zeros_like(observed)
         free = np.zeros(observed.shape[:-1])
         for group in (HOUR_OF_DAY, DAY_OF_WEEK, HOUR_OF_WEEK):
-            drawn, spent = _drawn(observed, base * factors, chance * factors**2, group)
-            factors = factors * drawn
+            drawn, unsure, spent = _drawn(observed, base * factors, chance * factors**2, group)
+            factors, uncertainty = factors * drawn, uncertainty + unsure / drawn**2
             free = free + spent
         expected = level * factors[..., None, :]
         around = (between - 2 * expected * total + expected**2 * n).sum(axis=-1)
@@ -133,7 +132,7 @@ def learned_shape(cells: Floats, measure: Measure) -> Shape:
         per_hour = np.maximum(np.nan_to_num(ratio(n.sum(axis=(-1, -2)), hours)), 1e-300)
         spread = _beyond_chance((around / scale).sum(axis=-1), np.maximum(hours - free - 1, 1), noise, per_hour)
         excess = 1 + spread * per_hour / noise
-    return Shape(factors, spread)
+    return Shape(factors, uncertainty, spread)
 
 
 def _above(cells: Floats, lowest: float) -> tuple[Floats, Floats, Floats, Floats]:
@@ -171,8 +170,12 @@ def _beyond_chance(around: Floats, free: Floats, noise: Floats, per_hour: Floats
     return np.where(around > free * noise * chance, (around / free - noise) / per_hour, 0.0)
 
 
-def _drawn(observed: Floats, expected: Floats, chance: Floats, group: Integers) -> tuple[Floats, Floats]:
-    """Observed over expected sums of the groups (..., HOURS), drawn to 1, and how many they were worth (...)."""
+def _drawn(observed: Floats, expected: Floats, chance: Floats, group: Integers) -> tuple[Floats, Floats, Floats]:
+    """Observed over expected sums of the groups (..., HOURS), drawn to 1, their variance, and parameters spent (...).
+
+    A ratio with variance v among ratios with variance t between them is drawn by the trust t / (t + v), which leaves
+    the variance t v / (t + v).
+    """
     members = np.equal.outer(group, np.arange(group.max() + 1)).astype(np.float64)
     above, below, noise = observed @ members, expected @ members, chance @ members
     raw = np.where(below > 0, np.nan_to_num(ratio(above, below)), 1.0)
@@ -185,7 +188,8 @@ def _drawn(observed: Floats, expected: Floats, chance: Floats, group: Integers) 
     between = np.maximum(np.nan_to_num(ratio(q - (k - 1), slope)), 0.0)
     trust = between * weight / (between * weight + 1)
     drawn = 1 + trust * (raw - 1)
-    return drawn[..., group], trust.sum(axis=-1)
+    left = between / (between * weight + 1)
+    return drawn[..., group], left[..., group], trust.sum(axis=-1)
 
 
 def baseline(cells: Floats, shape: Shape, measure: Measure, confidence: float = CONFIDENCE) -> Baseline:
@@ -194,7 +198,8 @@ def baseline(cells: Floats, shape: Shape, measure: Measure, confidence: float = 
     The level is the sum of losses over the sum of n * shape. Its bound at the one-sided confidence is Clopper and
     Pearson's for a proportion (1934), at a number of rows that is as much smaller as hours vary more than chance; else
     the normal one on the logarithm. The bound of a cell is its mean times bound over estimate of the level: of how far
-    single cells are off only the sum over a day matters, and that is the level.
+    single cells are off the sum over a day matters, and that is the level; the rest is variance between hours, which
+    discounts the evidence (detector.discounted).
     """
     n, total, squares, between = _above(cells, measure.lowest)
     rows, summed = n.sum(axis=1), _least(total.sum(axis=1), measure)
@@ -208,6 +213,7 @@ def baseline(cells: Floats, shape: Shape, measure: Measure, confidence: float = 
     own = _beyond_chance(around, np.maximum(hours - 1, 1), noise, per_hour)
     spread = np.maximum(own, shape.overdispersion)
     inflation = 1 + spread * per_hour / noise
+    row = np.maximum(1 / expected - 1, 1 / HIGHEST - 1) if measure.proportion else noise[:, None]
     relative = inflation * noise / rows
     if measure.proportion:
         errors, size = total.sum(axis=1) / inflation, rows / inflation
@@ -224,6 +230,7 @@ def baseline(cells: Floats, shape: Shape, measure: Measure, confidence: float = 
         rows,
         hours / 24,
         noise,
+        (spread[:, None] + np.broadcast_to(shape.uncertainty, n.shape)) / row,
     )
 
 

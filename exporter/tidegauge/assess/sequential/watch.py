@@ -154,4 +154,4 @@ def block_steps(
         rates = detector.loss_rates(baseline.noise)
         steps = detector.loss_steps(n, s1, s2, bound, baseline.mean[:, hour], measure.lowest, rates)
     an_hour = np.asarray(n, np.float64) * (3_600_000 / block_ms)
-    return detector.discounted(steps, an_hour, baseline.dispersion())
+    return detector.discounted(steps, an_hour, baseline.dispersion[:, hour])
