@@ -155,6 +155,7 @@ FIRING = table(
     width=12,
 )
 
+_released = SCOPE.select("model_release_start_timestamp_seconds", *ONE_VERSION)
 _to_release = to_release(model=cell("Model"), version=cell("Version"))
 
 RELEASES = table(
@@ -172,7 +173,7 @@ RELEASES = table(
         ),
         Column(
             "Running for",
-            expr=f"time() - {highest(RELEASE_KEY, SCOPE.select('model_release_start_timestamp_seconds', *ONE_VERSION))}",
+            expr=f"time() - {highest(RELEASE_KEY, _released)}",
             unit="s",
             width=100,
         ),

@@ -51,9 +51,9 @@ _missed = SCOPE.select("model_objective_breach_timestamp_seconds", *WATCHED)
 
 NOW = table(
     "What is watched",
-    "Each metric of the channel that is a mean over predictions: whether it is worse than when it was learned. Evidence "
-    "is over its threshold: at 1 or more it is a change. Trend: by how much the score changes a day, over the last "
-    "weeks.",
+    "Each metric of the channel that is a mean over predictions: whether it is worse than when it was learned. "
+    "Evidence is over its threshold: at 1 or more it is a change. Trend: by how much the score changes a day, over the "
+    "last weeks.",
     [
         Column("Metric", "metric", width=150),
         Column("Version", "version"),
@@ -77,7 +77,7 @@ NOW = table(
     ],
     unit="none",
     empty=NOT_LEARNED,
-    width=14,
+    height=7,
     sort="Metric",
 )
 
@@ -87,7 +87,7 @@ STATES = state_timeline(
     Query(change_code(SCOPE, ROW, *WATCHED), "{{metric}} {{version}}"),
     texts=CHANGE_STATES,
     empty=NOT_LEARNED,
-    width=10,
+    width=8,
     height=8,
 )
 
@@ -121,7 +121,7 @@ EXPECTED = timeseries(
 )
 
 TREND = timeseries(
-    "Trend of the chosen metric, a day",
+    "Trend of the chosen metric",
     "By how much the score changes a day, by the means of whole days, with its 95 % interval; of the versions chosen "
     "the steepest. It is sure of a direction where no change (0) is outside.",
     Query(f"max({_trend('')})", "trend"),
@@ -131,8 +131,6 @@ TREND = timeseries(
     unit="none",
     decimals=4,
     empty=NO_TREND,
-    width=12,
-    height=7,
     overrides=(
         by_pattern(".*", custom_showPoints="never"),
         by_name("trend", color=colour(ORANGE)),
@@ -152,8 +150,6 @@ FORECAST = timeseries(
     unit="s",
     minimum=0,
     empty=NO_FORECAST,
-    width=12,
-    height=7,
     overrides=(
         by_name("likely", color=colour(ORANGE)),
         by_name("earliest", color=colour(RED), custom_lineStyle=DASHED),
@@ -161,4 +157,4 @@ FORECAST = timeseries(
     ),
 )
 
-CHANGES = (NOW, STATES, EVIDENCE, EXPECTED, TREND, FORECAST)
+CHANGES = (NOW, EVIDENCE, EXPECTED, STATES, TREND, FORECAST)

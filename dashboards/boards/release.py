@@ -44,7 +44,7 @@ from dashboards.panels import (
     state_timeline,
     timeseries,
 )
-from dashboards.promql import LOWER_IS_BETTER, OK, highest, lowest, pooled, ratio, total
+from dashboards.promql import LOWER_IS_BETTER, OK, highest, lowest, pooled, total
 from dashboards.tables import Column, table
 
 VARIABLES = variables(several=("version",))
