@@ -207,25 +207,27 @@ GETTING_WORSE = table(
     "Versions that are worse than when they were learned, and since when; or whose trend will miss the objective. "
     "Evidence is over its threshold: at 1 or more it is a change. Click one for its course.",
     [
-        Column("Model", "model", links=_to_change, width=120),
-        Column("Version", "version", links=_to_change),
+        Column("Model", "model", links=_to_change, width=110),
+        Column("Version", "version", links=_to_change, width=65),
         Column("Channel", "channel", width=75),
-        Column("Metric", "metric", width=90),
+        Column("Metric", "metric", width=80),
         Column(
             "Change",
             expr=_of_worse(highest(_change, SCOPE.select("model_change_detected", *_change))),
             texts={"0": ("none yet", GREEN), "1": ("worse", RED)},
-            width=75,
+            width=65,
             absent="learning",
         ),
-        Column("Evidence", expr=_of_worse(over_threshold(SCOPE, "model_change", _change, *_change)), decimals=2),
+        Column(
+            "Evidence", expr=_of_worse(over_threshold(SCOPE, "model_change", _change, *_change)), decimals=2, width=75
+        ),
         Column(
             "Since",
             expr=lowest(_change, SCOPE.select("model_change_start_timestamp_seconds", *_change)) + " * 1000",
             unit="dateTimeAsIso",
-            width=150,
+            width=145,
         ),
-        Column("Will miss in", expr=f"clamp_min({_breach()} - time(), 0)", unit="s", width=90, absent="no forecast"),
+        Column("Will miss in", expr=f"clamp_min({_breach()} - time(), 0)", unit="s", width=95, absent="no forecast"),
     ],
     unit="none",
     empty="No version is worse than it was learned, and no trend leads to missing an objective",

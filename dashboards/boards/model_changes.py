@@ -77,7 +77,7 @@ NOW = table(
     ],
     unit="none",
     empty=NOT_LEARNED,
-    height=7,
+    height=6,
     sort="Metric",
 )
 

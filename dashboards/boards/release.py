@@ -19,6 +19,7 @@ from dashboards.boards.common import (
 from dashboards.boards.worse import (
     DESIGN,
     MEASURE,
+    MOST_SHOWN,
     NO_RELEASE,
     OVERALL,
     deciding_design,
@@ -28,6 +29,7 @@ from dashboards.boards.worse import (
     verdict_code,
 )
 from dashboards.panels import (
+    CLEAR,
     DASHED,
     GREEN,
     ORANGE,
@@ -56,7 +58,7 @@ LATEST = latest(SCOPE, *CHOSEN)
 DECIDING = f"({deciding_design(SCOPE, *CHOSEN)} and on (version) {LATEST})"
 _LABELS, _NEW, _OLD = 'channel!=""', 'arm="candidate"', 'arm="baseline"'
 NOT_COMPARED = "Nothing is compared yet: it takes outcomes that are final, and 200 of the baseline from before"
-DESIGNS = {"concurrent": ("at once", PLAIN), "before_after": ("before, after", YELLOW)}
+DESIGNS = {"concurrent": ("at once", CLEAR), "before_after": ("before, after", YELLOW)}
 
 NO_RELEASE_NOW = "No release is compared"
 
@@ -116,7 +118,6 @@ STATS = (
         "they look now. 0 once there is one.",
         f"max({_deciding('samples_needed', where=_LABELS)})",
         unit="short",
-        decimals=0,
         empty="Nothing is compared yet",
         width=5,
     ),
@@ -150,7 +151,8 @@ def _measured(ending: str, where: str = "", how: str = "max") -> str:
 
 
 def _evidence(hypothesis: str) -> str:
-    return _last(over_threshold(SCOPE, "model_release", DESIGN, *CHOSEN, where=f'hypothesis="{hypothesis}"'))
+    over = over_threshold(SCOPE, "model_release", DESIGN, *CHOSEN, where=f'hypothesis="{hypothesis}"')
+    return _last(f"clamp_max({over}, {MOST_SHOWN:g})")
 
 
 _to_measure = (to_model(version=cell("Version"), channel=cell("Channel"), metric=cell("Metric")),)
@@ -159,10 +161,11 @@ MEASURES = table(
     "What is compared",
     "New version minus baseline, in each metric's own units, with an interval that holds however often it is looked "
     "at; margin: how much worse is acceptable. Worse and not worse are evidence over its threshold: from 1 on it is "
-    "enough. At once: both answered in the same blocks; before, after: the baseline's past is all there is.",
+    "enough (beyond 1000 it is shown as 1000). At once: both answered in the same blocks; before, after: the "
+    "baseline's past is all there is.",
     [
         Column("Version", "version"),
-        Column("Channel", "channel", width=75, absent="none needed"),
+        Column("Channel", "channel", width=75, absent="early"),
         Column("Metric", "metric", links=_to_measure, width=140),
         Column(
             "Verdict",
@@ -175,17 +178,17 @@ MEASURES = table(
         Column("Lower", expr=_measured("difference_lower", how="min"), decimals=4),
         Column("Upper", expr=_measured("difference_upper"), decimals=4),
         Column("Margin", expr=_on_designs(highest(MEASURE, _release("margin"))), decimals=4),
-        Column("Worse", expr=_evidence("harm"), decimals=2, steps=((None, "transparent"), (1, RED)), width=70),
+        Column("Worse", expr=_evidence("harm"), decimals=2, steps=((None, CLEAR), (1, RED)), width=70),
         Column(
             "Not worse",
             expr=_evidence("non_inferiority"),
             decimals=2,
-            steps=((None, "transparent"), (1, GREEN)),
+            steps=((None, CLEAR), (1, GREEN)),
             width=75,
         ),
         Column("Samples", expr=_measured("samples", 'arm="candidate"'), unit="short", width=70),
         Column("Baseline", expr=_measured("samples", 'arm="baseline"'), unit="short", width=70),
-        Column("Needed", expr=_measured("samples_needed"), unit="short", decimals=0),
+        Column("Needed", expr=_measured("samples_needed"), unit="short"),
         Column("Design", "design", texts=DESIGNS, width=100),
         Column(
             "Clipped", expr=_on_designs(highest(MEASURE, _release("clipped_ratio"))), unit="percentunit", decimals=2
