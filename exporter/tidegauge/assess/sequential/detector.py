@@ -79,7 +79,7 @@ def climb(statistic: Floats, steps: Floats, cap: float) -> Floats:
     """M -> (1 + M) * exp(step), at most cap (which only lowers it); all of one shape.
 
     Without a change the mean of M after t blocks is at most t (Roberts 1966, Technometrics 8:411; Shin, Ramdas, Rinaldo
-    2024, NEJSDS 2:229: e-detectors).
+    2023, NEJSDS 2:229: e-detectors).
     """
     raised: Floats = np.minimum((1 + statistic) * np.exp(np.minimum(steps, LARGEST_STEP)), cap)
     return raised
