@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from dashboards.formatting import lines
 from dashboards.promql import STATES
 
 Json = dict[str, Any]
@@ -51,7 +52,7 @@ class Query:
         return {
             "datasource": DATASOURCE,
             "editorMode": "code",
-            "expr": self.expr,
+            "expr": lines(self.expr),
             "format": self.format,
             "instant": self.instant,
             "legendFormat": self.legend,

@@ -109,8 +109,9 @@ class Parameters:
     save_window: Duration = minutes(10)
     save_for: Duration = minutes(5)
     reload_for: Duration = minutes(5)
+    unreadable_for: Duration = minutes(5)
     trouble_window: Duration = minutes(15)
-    trouble_kept: Duration = hours(6)  # the exporter counts an unreadable file once, however long it lasts
+    trouble_kept: Duration = hours(6)  # a loss is over at once; somebody should still see it
     sampling_for: Duration = minutes(15)
     unobserved_for: Duration = minutes(1)
     recovery: Duration = minutes(15)  # what an exporter that was away takes to catch up

@@ -99,15 +99,32 @@ VERSIONS = table(
 )
 
 
+def _trusted(expr: str, by: tuple[str, ...], *labels: str, where: str = "") -> str:
+    """The values where some exporter has enough samples: the first few would stretch the axis, and say nothing."""
+    states = SCOPE.select("model_quality_state", *labels, where=", ".join(filter(None, (where, OK))))
+    return f"{expr} and on ({', '.join(by)}) ({highest(by, states)} == 1)"
+
+
+def _others() -> str:
+    """Scores of the versions that the panel is not about; while it repeats, $version is one of them."""
+    labels, others = (*(label for label in CHOSEN if label != "version"),), 'version!~"$version"'
+    scores = pooled(SCOPE, "model_quality", BY_VERSION, *labels, where=others)
+    return _trusted(scores, BY_VERSION, *labels, where=others)
+
+
 def _band(title: str) -> Panel:
-    """One version's score within its interval; names are fixed, so that the area between the ends can be filled."""
+    """One version's score within its interval; names are fixed, so that the area between the ends can be filled.
+
+    The other versions are thin lines: Grafana cannot fill a band for each of several series of one query.
+    """
     return timeseries(
         title,
-        "The score with its pointwise 95 % interval: where it likely is, for looking at. The dashed lines are the "
-        "objective and the best constant answer.",
-        Query(pooled(SCOPE, "model_quality", (), *CHOSEN), "score"),
-        Query(lowest((), _lower), "lower"),
-        Query(highest((), _upper), "upper"),
+        "The score with its pointwise 95 % interval: where it likely is, for looking at. Thin lines are the other "
+        "versions, the dashed ones the objective and the best constant answer.",
+        Query(_trusted(pooled(SCOPE, "model_quality", (), *CHOSEN), (), *CHOSEN), "score"),
+        Query(_trusted(lowest((), _lower), (), *CHOSEN), "lower"),
+        Query(_trusted(highest((), _upper), (), *CHOSEN), "upper"),
+        Query(_others(), "{{version}}"),
         Query(highest((), _objective), "objective"),
         Query(highest(("baseline",), _baseline), "baseline: {{baseline}}"),
         unit="none",
@@ -116,18 +133,18 @@ def _band(title: str) -> Panel:
         width=12,
         repeat="version",
         overrides=(
-            by_name("score", color=colour(GREEN)),
-            by_name("lower", color=colour(GREEN), custom_lineWidth=0, custom_showPoints="never"),
+            by_pattern(".*", custom_lineWidth=1, custom_showPoints="never"),
+            by_name("score", color=colour(GREEN), custom_lineWidth=2),
+            by_name("lower", color=colour(GREEN), custom_lineWidth=0),
             by_name(
                 "upper",
                 color=colour(GREEN),
                 custom_lineWidth=0,
-                custom_showPoints="never",
                 custom_fillBelowTo="lower",
                 custom_fillOpacity=20,
             ),
-            by_name("objective", color=colour(RED), custom_lineStyle=DASHED),
-            by_pattern("^baseline", color=colour(PLAIN), custom_lineStyle=DASHED, custom_lineWidth=1),
+            by_name("objective", color=colour(RED), custom_lineStyle=DASHED, custom_lineWidth=2),
+            by_pattern("^baseline", color=colour(PLAIN), custom_lineStyle=DASHED),
         ),
     )
 
@@ -136,11 +153,7 @@ QUALITY = timeseries(
     "Quality by version",
     "The chosen metric of each version with enough samples, over the chosen window as of each moment, and the "
     "objective (dashed). Blue marks show when a version was first seen, red ones when alerts fired.",
-    Query(
-        f"{pooled(SCOPE, 'model_quality', BY_VERSION, *CHOSEN)} and on (version) "
-        f"({highest(BY_VERSION, SCOPE.select('model_quality_state', *CHOSEN, where=OK))} == 1)",
-        "{{version}}",
-    ),
+    Query(_trusted(pooled(SCOPE, "model_quality", BY_VERSION, *CHOSEN), BY_VERSION, *CHOSEN), "{{version}}"),
     Query(highest((), _objective), "objective"),
     unit="none",
     decimals=3,

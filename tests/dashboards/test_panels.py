@@ -57,6 +57,7 @@ class Shown:
     """A board with what each of its panels shows, by title."""
 
     view: View
+    views: dict[str, View]  # with a panel's own value of the variable that it repeats for
     panels: dict[str, Json]
     lines: dict[str, list[Line]]
     rows: dict[str, list[Row]]
@@ -75,7 +76,8 @@ def shown(demo: Filled, name: str, **chosen: list[str]) -> Shown:
             tables[title] = rows(place.view, place.panel)
         else:
             drawn[title] = lines(place.view, place.panel)
-    return Shown(view, {title: place.panel for title, place in places.items()}, drawn, tables)
+    views = {title: place.view for title, place in places.items()}
+    return Shown(view, views, {title: place.panel for title, place in places.items()}, drawn, tables)
 
 
 def of_model(demo: Filled, name: str, model: str) -> Shown:
@@ -103,9 +105,10 @@ def test_every_query_has_data_for_some_model(demo: Filled) -> None:
     answered: set[tuple[str, str, str]] = set()
     for name, model in VIEWS:
         board = of_model(demo, name, model)
-        for panel in board.panels.values():
+        for title, panel in board.panels.items():
+            view = board.views[title]
             for target in panel["targets"]:
-                answer = board.view.instant(target["expr"]) if target["instant"] else board.view.range(target["expr"])
+                answer = view.instant(target["expr"]) if target["instant"] else view.range(target["expr"])
                 (answered if answer else unanswered).add((name, panel["title"], target["refId"]))
     assert unanswered - answered == set()
 
@@ -313,9 +316,17 @@ def test_each_version_has_a_panel_of_its_own_with_the_score_within_its_band(demo
     board = shown(demo, "model", model=["fraud"])
     bands = {title: drawn for title, drawn in board.lines.items() if title.startswith("Version ")}
     assert set(bands) == {"Version v1", "Version v2"}
-    for drawn in bands.values():
+    (every,) = (drawn for title, drawn in board.lines.items() if title == "Quality by version")
+    scores = {line.name: line.points for line in every}
+    for drawn, own, other in (
+        (bands["Version v1"], "v1", "v2"),
+        (bands["Version v2"], "v2", "v1"),
+    ):
         by_name = {line.name: dict(line.points) for line in drawn}
-        assert set(by_name) == {"score", "lower", "upper", "objective", "baseline: constant"}
+        assert set(by_name) == {"score", "lower", "upper", other, "objective", "baseline: constant"}
+        assert by_name["score"] == dict(scores[own]), "as in the panel that has all versions"
+        assert by_name[other] == dict(scores[other])
+        assert by_name["lower"].keys() == by_name["upper"].keys() == by_name["score"].keys()
         assert all(by_name["lower"][at] <= score <= by_name["upper"][at] for at, score in by_name["score"].items())
         assert set(by_name["objective"].values()) == {demo_traffic.ACCURACY_OBJECTIVE}
 

@@ -48,7 +48,7 @@ def version(text: str = "v2", **more: object) -> VersionReport:
         summary="accuracy 0.931 (0.924 to 0.938), below its objective 0.95 for sure",
         headline=score(),
         dashboard="https://grafana.example/d/quality?var-version=v2",
-        runbook="https://runbooks.example/missed",
+        runbook="https://runbooks.example/ModelObjectiveMissed",
         predictions=120_345,
         errors=12,
         first_prediction_at=EARLIER,

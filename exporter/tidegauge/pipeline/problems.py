@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tidegauge.config.links import fill
 from tidegauge.config.settings import Links
 from tidegauge.pipeline.about import SelfView
+from tidegauge.pipeline.runbooks import RECORDS, runbook
 from tidegauge.publish import words
 from tidegauge.publish.report import ProblemReport
 
@@ -89,9 +89,7 @@ def problem_reports(
         *_of_models(state, growth, dropped),
     ]
     linked = [
-        ProblemReport(
-            one.code, one.severity, one.subject, one.message, one.advice, one.count, fill(links.runbook, alert=one.code)
-        )
+        ProblemReport(one.code, one.severity, one.subject, one.message, one.advice, one.count, runbook(links, one.code))
         for one in found
     ]
     return tuple(sorted(linked, key=lambda one: one.severity != ERROR))
@@ -170,7 +168,7 @@ def _of_records(growth: Growth) -> Iterator[ProblemReport]:
         what, advice = REASONS.get(result, (result.replace("_", " "), "See the exporter's log."))
         share, verb = words.percent(count / total[kind]), "was" if count == 1 else "were"
         yield _problem(
-            f"records_{result}",
+            f"{RECORDS}{result}",
             WARNING,
             kind,
             f"In the last 15 min, {words.amount(count, 'record')} ({share}) of {kind} {verb} not used: {what}.",

@@ -21,6 +21,7 @@ from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.feedback_status import coverage_reports, delay_report, silences
 from tidegauge.pipeline.proxy_status import proxy_reports
 from tidegauge.pipeline.publication import ModelView, window_label
+from tidegauge.pipeline.runbooks import runbook
 from tidegauge.publish.report import (
     ChannelReport,
     CoverageReport,
@@ -74,7 +75,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             summary="",
             headline=headline,
             dashboard=fill(links.dashboard, model=model.name, version=name),
-            runbook=fill(links.runbook, alert=verdict) if verdict in (verdicts.MISSED, verdicts.SILENT) else None,
+            runbook=runbook(links, verdict),
             predictions=int(engine.totals.predictions[code, PRIMARY]),
             errors=int(engine.totals.errors[code, PRIMARY]),
             first_prediction_at=_moment(int(engine.totals.first[code])),
