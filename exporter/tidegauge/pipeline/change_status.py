@@ -1,4 +1,4 @@
-"""What people see of versions that are watched: what is being learned, what gets worse, and where a score is heading."""
+"""What people see of versions that are watched: what is learned, what gets worse, and where a score is heading."""
 
 from __future__ import annotations
 
