@@ -18,6 +18,7 @@ from tidegauge.assess.sequential import profile
 from tidegauge.assess.sequential.history import DAY_MS, HOUR_MS, HOURS, hour_of_week
 from tidegauge.assess.sequential.profile import Baseline
 from tidegauge.assess.sequential.trend import Trend
+from tidegauge.assess.sequential.watch import Watch
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.publication import ModelView, window_label
 from tidegauge.publish.outlook_words import change_summary, slope_summary
@@ -34,6 +35,12 @@ class Outlook:
     changes: list[ChangeReport] = field(default_factory=list)
     slices: list[ChangeReport] = field(default_factory=list)
     slopes: list[SlopeReport] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    score: float
+    window: int  # ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,11 @@ def outlooks(engine: Engine, view: ModelView, scores: dict[int, list[ScoreReport
             one = _Watched(measure, stream, sealing.view(slot, block), clock - slot.maturity, len(model.channels) > 1)
             for name, code in codes.items():
                 of_measure = [
-                    score
+                    _Score(score.score, round(score.window_seconds * 1000))
                     for score in scores.get(code, ())
                     if (score.channel, score.metric) == (slot.name, measure.metric)
+                    and score.score is not None
+                    and score.window_seconds is not None
                 ]
                 found[name].changes.append(_change(one, name, of_measure))
                 if name in stream.trends:
@@ -73,14 +82,15 @@ def outlooks(engine: Engine, view: ModelView, scores: dict[int, list[ScoreReport
     return found
 
 
-def _change(one: _Watched, version: str, scores: Sequence[ScoreReport]) -> ChangeReport:
+def _change(one: _Watched, version: str, scores: Sequence[_Score]) -> ChangeReport:
     watch = one.stream.versions
-    learned, learned_ms = 0.0, 0
-    if version in watch.keys:
-        place = watch.keys.index(version)
-        learned, learned_ms = float(watch.history.n()[place]), int(watch.history.span_ms()[place])
     learning = one.view.model.change.learning
     known = watch.has_shape(watch.keys, learning)
+    learned, learned_ms = 0.0, 0 if known else _spanned(watch)
+    if version in watch.keys:
+        place = watch.keys.index(version)
+        learned = float(watch.history.n()[place])
+        learned_ms = max(learned_ms, int(watch.history.span_ms()[place]))
     report = ChangeReport(
         channel=one.measure.channel,
         metric=one.measure.metric,
@@ -104,15 +114,15 @@ def _change(one: _Watched, version: str, scores: Sequence[ScoreReport]) -> Chang
         row = bank.keys.index(version)
         detected = bool(bank.detected[row])
         started = int(bank.started_at()[row]) if detected else None
-        chosen = _window(scores, one.mature, started)
+        chosen = _now(scores, one.mature, started)
         report = replace(
             report,
             state="detected" if detected else "watching",
             learned=float(watch.baseline.n[row]),
             learned_seconds=float(watch.baseline.days[row]) * DAY_MS / 1000,
-            expected=_expected(one, watch.baseline, row, chosen.window_seconds if chosen else None),
+            expected=_expected(one, watch.baseline, row, chosen),
             score=chosen.score if chosen else None,
-            window=chosen.window if chosen else None,
+            window=window_label(chosen.window) if chosen else None,
             evidence=float(bank.evidence()[row]),
             threshold=one.stream.threshold,
             start_at=moment(started),
@@ -120,19 +130,22 @@ def _change(one: _Watched, version: str, scores: Sequence[ScoreReport]) -> Chang
     return replace(report, summary=change_summary(report, several=one.several))
 
 
-def _window(scores: Sequence[ScoreReport], mature: int, started: int | None) -> ScoreReport | None:
+def _spanned(watch: Watch) -> int:
+    """Time that all versions span together (ms): as long as their daily and weekly cycle is not known, that counts."""
+    began = watch.history.first_ms >= 0
+    return int(watch.history.last_ms[began].max() - watch.history.first_ms[began].min()) if began.any() else 0
+
+
+def _now(scores: Sequence[_Score], mature: int, started: int | None) -> _Score | None:
     """The score that shows how it is now: over the longest window, of a change the longest that lies within it."""
-    rolling = sorted(
-        (score for score in scores if score.window_seconds is not None and score.score is not None),
-        key=lambda score: score.window_seconds or 0.0,
-    )
-    within = [score for score in rolling if started is None or mature - (score.window_seconds or 0) * 1000 >= started]
-    return within[-1] if within else rolling[0] if rolling else None
+    ordered = sorted(scores, key=lambda score: score.window)
+    within = [score for score in ordered if started is None or mature - score.window >= started]
+    return within[-1] if within else ordered[0] if ordered else None
 
 
-def _expected(one: _Watched, baseline: Baseline, row: int, window_seconds: float | None) -> float | None:
-    """The mean of what is normal for the hours of a window that ends now, in the metric's units."""
-    hours = max(1, min(HOURS, round((window_seconds or 0.0) * 1000 / HOUR_MS)))
+def _expected(one: _Watched, baseline: Baseline, row: int, shown: _Score | None) -> float | None:
+    """The mean of what is normal for the hours of that score's window, in the metric's units."""
+    hours = 1 if shown is None else max(1, min(HOURS, round(shown.window / HOUR_MS)))
     last = one.mature - HOUR_MS // 2
     places = [hour_of_week(last - back * HOUR_MS) for back in range(hours)]
     value = one.measure.value(float(baseline.mean[row, places].mean()))
@@ -174,7 +187,7 @@ def _slices(one: _Watched, engine: Engine, view: ModelView, found: dict[str, Out
         version, key, value = bank.keys[row].split(SEPARATOR)
         if version not in found or len(found[version].slices) >= MOST_SLICES:
             continue
-        score, window, seconds = now.get((version, key, value), (None, None, None))
+        chosen = _now(now.get((version, key, value), ()), one.mature, int(started[row]))
         report = ChangeReport(
             channel=one.measure.channel,
             metric=one.measure.metric,
@@ -186,9 +199,9 @@ def _slices(one: _Watched, engine: Engine, view: ModelView, found: dict[str, Out
             learning_needed=float(profile.ROWS),
             learned_seconds=float(watch.baseline.days[row]) * DAY_MS / 1000,
             learning_needed_seconds=min(profile.LEVEL_MS, one.view.model.change.learning) / 1000,
-            expected=_expected(one, watch.baseline, row, seconds),
-            score=score,
-            window=window,
+            expected=_expected(one, watch.baseline, row, chosen),
+            score=chosen.score if chosen else None,
+            window=window_label(chosen.window) if chosen else None,
             evidence=float(evidence[row]),
             threshold=needed,
             start_at=moment(int(started[row])),
@@ -196,24 +209,19 @@ def _slices(one: _Watched, engine: Engine, view: ModelView, found: dict[str, Out
         found[version].slices.append(replace(report, summary=change_summary(report, several=one.several)))
 
 
-def _slice_scores(
-    measure: Measure, engine: Engine, view: ModelView
-) -> dict[tuple[str, str, str], tuple[float, str, float]]:
-    """Of the shortest window in which a slice has one: score, window and its seconds."""
-    found: dict[tuple[str, str, str], tuple[float, str, float]] = {}
-    channels = engine.model.channels
-    sliced = [
-        one
-        for one in view.assessments
-        if one.sliced and one.window != LIFETIME and measure.metric in one.estimates
-        and channels[one.channel].name == measure.channel
-    ]  # fmt: skip
-    for assessment in sorted(sliced, key=lambda one: one.window):
+def _slice_scores(measure: Measure, engine: Engine, view: ModelView) -> dict[tuple[str, str, str], list[_Score]]:
+    """By version, slice key and value: the scores over the windows that have one."""
+    found: dict[tuple[str, str, str], list[_Score]] = {}
+    for assessment in view.assessments:
+        channel = engine.model.channels[assessment.channel].name
+        if not assessment.sliced or assessment.window == LIFETIME or channel != measure.channel:
+            continue
+        if measure.metric not in assessment.estimates:
+            continue
         versions, keys, values = (part.tolist() for part in engine.tally.series.split(assessment.series))
         scores = assessment.estimates[measure.metric].score.tolist()
         for version, key, value, score in zip(versions, keys, values, scores, strict=True):
-            if version not in view.versions or not math.isfinite(score):
-                continue
-            place = (view.versions[version], engine.model.slices[key], engine.slices[key].texts[value])
-            found.setdefault(place, (score, window_label(assessment.window), assessment.window / 1000))
+            if version in view.versions and math.isfinite(score):
+                place = (view.versions[version], engine.model.slices[key], engine.slices[key].texts[value])
+                found.setdefault(place, []).append(_Score(score, assessment.window))
     return found

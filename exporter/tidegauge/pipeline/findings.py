@@ -19,7 +19,7 @@ AFTERWARDS = timedelta(days=2)
 """After its end, for so long."""
 NEAR = timedelta(days=7)
 """An objective that is forecast to be missed later than this is no problem yet."""
-MOST_SLICES = 5
+MOST_SLICES = 3
 """Of one version; the page has them all."""
 
 
@@ -89,8 +89,9 @@ def _of_changes(model: ModelReport, version: VersionReport) -> Iterator[ProblemR
 
 
 def _of_slices(model: ModelReport, version: VersionReport) -> Iterator[ProblemReport]:
-    found = version.failing_slices
-    if not found:
+    whole = {(one.channel, one.metric) for one in version.changes if one.state == "detected"}
+    found = [one for one in version.failing_slices if (one.channel, one.metric) not in whole]
+    if not found:  # where the whole version gets worse, so do its slices
         return
     told = "; ".join(one.summary for one in found[:MOST_SLICES])
     more = f"; and {len(found) - MOST_SLICES} more" if len(found) > MOST_SLICES else ""

@@ -40,7 +40,7 @@ def size_words(one: ComparisonReport, value: float, *, unit: bool = True) -> str
     scale = 100.0 if one.proportion else 1.0
     ends = [None if end is None else scale * end for end in (one.lower, one.upper)]
     decimals = words.decimals_for(*ends, *(scale * known for known in (one.difference, one.margin) if known))
-    shown = words.number(abs(scale * value), min(decimals, 2) if one.proportion else decimals)
+    shown = f"{abs(scale * value):.{min(decimals, 2)}f}" if one.proportion else words.number(abs(value), decimals)
     if not unit:
         return shown
     return f"{shown} points" if one.proportion else f"{shown} s" if one.metric.endswith("_seconds") else shown
@@ -146,10 +146,15 @@ def change_summary(one: ChangeReport, *, several: bool) -> str:
     return f"{who} is getting worse{since}{_against(one)}"
 
 
+def expected_decimals(one: ChangeReport) -> int:
+    """Decimals for what is expected and what is: three digits, or all before the point."""
+    return max(0, words.decimals_for(None, None, one.expected) - 1)
+
+
 def _against(one: ChangeReport) -> str:
     if one.expected is None:
         return ""
-    decimals = words.decimals_for(None, None, one.expected)
+    decimals = expected_decimals(one)
     if one.score is None or one.window is None:
         return f": expected {words.number(one.expected, decimals)}"
     return (

@@ -86,7 +86,8 @@ def _verdict(report: Report) -> str:
         told = f"{_of_models(report.models)}."
     back = _to_roll_back(report.models)
     if back:
-        told += " A release is to be rolled back." if back == 1 else f" {back} releases are to be rolled back."
+        first = "A release is to be rolled back." if back == 1 else f"{back} releases are to be rolled back."
+        told = f"{first} {told}"
     worse = sum(_gets_worse(version) for model in report.models for version in model.versions)
     if worse:
         told += f" {words.amount(worse, 'version gets', 'versions get')} worse."
@@ -204,6 +205,8 @@ def _listed(anchor: str, title: str, problems: list[ProblemReport]) -> str:
 
 def _problem(problem: ProblemReport) -> str:
     shape, word = ("▲", "Error") if problem.severity == "error" else ("◆", "Warning")
+    if problem.about == "model":
+        word = "Act now" if problem.severity == "error" else "Look into it"
     subject = f"{name(problem.subject)}: " if problem.subject else ""
     away = f" {link(problem.runbook, 'Runbook', f'for {visible(problem.code)}')}" if problem.runbook else ""
     return (

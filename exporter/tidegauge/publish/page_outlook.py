@@ -5,9 +5,9 @@ from __future__ import annotations
 from tidegauge.publish import words
 from tidegauge.publish.markup import name, sentence, table, text
 from tidegauge.publish.outlook_words import (
-    CHANGE_LABELS,
     DESIGNS,
     RELEASE_LABELS,
+    expected_decimals,
     measure_words,
     size_words,
 )
@@ -24,6 +24,9 @@ OUTLOOK_SHAPES = {
 SHOWN_SLICES = 12
 """Failing slices; /api/v1/status has more."""
 
+MOST_EVIDENCE = 1e6
+"""Beyond this it is all the same."""
+
 
 def news(version: VersionReport) -> str:
     """List items for the first glance: what is not as it should be, and releases that are under way."""
@@ -33,7 +36,7 @@ def news(version: VersionReport) -> str:
         lines.append((release.verdict, release.summary))
     lines += [("detected", _capital(one.summary)) for one in version.changes if one.state == "detected"]
     slices = version.failing_slices
-    if slices:
+    if slices and not any(one.state == "detected" for one in version.changes):
         more = f"; and {words.amount(len(slices) - 1, 'more slice')}" if len(slices) > 1 else ""
         lines.append(("detected", _capital(slices[0].summary) + more))
     lines += [("uncertain", _capital(one.summary)) for one in version.slopes if one.breach_at is not None]
@@ -51,8 +54,8 @@ def outlook(model: ModelReport, version: VersionReport, *, unfolded: bool) -> st
     return release + _changes(model, version, unfolded=unfolded)
 
 
-def _chip(kind: str, label: str) -> str:
-    return f'<span class="c"><span aria-hidden="true">{OUTLOOK_SHAPES[kind]}</span> {label}</span>'
+def _shape(kind: str) -> str:
+    return f'<span class="i" aria-hidden="true">{OUTLOOK_SHAPES[kind]}</span>'
 
 
 def _capital(told: str) -> str:
@@ -83,7 +86,7 @@ def _release(model: ModelReport, release: ReleaseReport, *, unfolded: bool, seve
     opened = " open" if unfolded or release.verdict == "roll_back" else ""
     body = table(caption, titles, rows, lambda column: 0 < column < 7)
     return (
-        f'<div class="rl {release.verdict}"><p>{_chip(release.verdict, RELEASE_LABELS[release.verdict])} '
+        f'<div class="rl {release.verdict}"><p>{_shape(release.verdict)}'
         f"{sentence(release.summary)}.</p>{times}"
         f"<details{opened}><summary>Release, by measure ({len(rows)})</summary>{body}</details></div>"
     )
@@ -94,9 +97,8 @@ def _row(one: ComparisonReport, release: ReleaseReport, *, several: bool) -> lis
     if not one.decides:
         title += " <small>does not decide</small>"
     if one.verdict in ("roll_back", "promote"):
-        mark = f'<span class="i" aria-hidden="true">{OUTLOOK_SHAPES[one.verdict]}</span>'
         label = RELEASE_LABELS[one.verdict].lower()
-        title = f'<span class="{one.verdict}">{mark}</span><span class="h">{label}: </span>{title}'
+        title = f'<span class="{one.verdict}">{_shape(one.verdict)}</span><span class="h">{label}: </span>{title}'
     if one.design is None:
         return [title, '<span class="q">nothing to compare yet</span>', *[""] * 6]
     needed = ""
@@ -117,7 +119,10 @@ def _row(one: ComparisonReport, release: ReleaseReport, *, several: bool) -> lis
 def _signed(one: ComparisonReport, value: float | None, *, unit: bool = True) -> str:
     if value is None:
         return words.UNKNOWN
-    return f"{'+' if value > 0 else '−' if value < 0 else ''}{size_words(one, value, unit=unit)}"
+    size = size_words(one, value, unit=unit)
+    if not any(digit in "123456789" for digit in size):
+        return size
+    return f"{'+' if value > 0 else '−'}{size}"
 
 
 def _between(one: ComparisonReport) -> str:
@@ -130,7 +135,11 @@ def _evidence(value: float | None, threshold: float | None) -> str:
     """Evidence and what is needed: "12 of 40"."""
     if value is None or threshold is None:
         return ""
-    shown = words.count(value) if value >= 10 or value == 0 else f"{value:.2g}"
+    shown = f"{value:.2g}"
+    if value >= MOST_EVIDENCE:
+        shown = f"over {words.count(MOST_EVIDENCE)}"
+    elif value >= 10:
+        shown = words.count(value)
     return f"{shown} <small>of {words.count(threshold)}</small>"
 
 
@@ -142,9 +151,7 @@ def _changes(model: ModelReport, version: VersionReport, *, unfolded: bool) -> s
     quiet = [one for one in version.changes if one.state != "detected"]
     trends = [one for one in version.slopes if one.significant]
     parts = [
-        f'<div class="rl detected"><p>{_chip("detected", CHANGE_LABELS["detected"])} '
-        f"{sentence(_capital(one.summary))}.</p></div>"
-        for one in told
+        f'<div class="rl detected"><p>{_shape("detected")}{sentence(_capital(one.summary))}.</p></div>' for one in told
     ]
     parts += [
         f'<div class="rl {"warning" if one.breach_at else "unknown"}"><p>{sentence(_capital(one.summary))}.</p></div>'
@@ -172,7 +179,7 @@ def _slices(model: ModelReport, version: VersionReport, *, unfolded: bool) -> st
 
 
 def _slice(one: ChangeReport) -> list[str]:
-    decimals = words.decimals_for(None, None, one.expected)
+    decimals = expected_decimals(one)
     window = f" <small>{text(words.window_words(one.window))}</small>" if one.window else ""
     since = words.UNKNOWN if one.start_at is None else words.clock(one.start_at)
     return [
