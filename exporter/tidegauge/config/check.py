@@ -106,7 +106,7 @@ def _release(model: Model) -> Iterator[str]:
     for name in early:
         says = "decides" if name in margins else "shown early, does not decide"
         yield f"    {name}: {says}; {_margin(name, margins, shares)}"
-    shared = f" ({release.alpha / deciding:g} for each of the {deciding} that decide)" if deciding > 1 else ""
+    shared = f" ({release.alpha / deciding:.3g} for each of the {deciding} that decide)" if deciding > 1 else ""
     yield (
         f"    wrong verdicts, however often it is looked at: one no worse is rolled back with probability "
         f"{release.alpha:g} at most{shared}, one worse by its margin is promoted with {release.alpha:g} at most"
@@ -130,7 +130,8 @@ def _change(model: Model) -> Iterator[str]:
     watched = ", ".join(f"{name} of {channel}" for name, channel in _tested(model))
     yield f"  change: each version is watched for getting worse by {watched}"
     if model.slices:
-        yield f"    so is each value of {', '.join(model.slices)}: of those said to be failing, one in ten is not"
+        slices = ", ".join(model.slices)
+        yield f"    so is each value of {slices}: of those said to be failing, at most one in ten is not"
     once_more = ", and as many of slices" if model.slices else ""
     yield (
         f"    false alarms: one in {describe_duration(change.false_alarm_interval)} of the model at most, on average"

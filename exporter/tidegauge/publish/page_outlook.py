@@ -112,7 +112,7 @@ def _row(one: ComparisonReport, release: ReleaseReport, *, several: bool) -> lis
         _evidence(one.harm_evidence, one.harm_threshold),
         _evidence(one.non_inferiority_evidence, one.non_inferiority_threshold),
         f"{words.count(one.samples)} and {words.count(one.baseline_samples)}{needed}",
-        DESIGNS[one.design],
+        text(DESIGNS.get(one.design, one.design)),
     ]
 
 
