@@ -203,7 +203,12 @@ class Exporter:
     def __init__(self, directory: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self._port = taken.getsockname()[1]
-        arguments = ["--config.file", str(directory / "tidegauge.yml"), "--web.listen-address", f"127.0.0.1:{self._port}"]
+        arguments = [
+            "--config.file",
+            str(directory / "tidegauge.yml"),
+            "--web.listen-address",
+            f"127.0.0.1:{self._port}",
+        ]
         self._log = (directory / "log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tidegauge", "run", *arguments], stdout=self._log, stderr=self._log, cwd=ROOT
@@ -216,7 +221,11 @@ class Exporter:
                 page = answer.read().decode()
         except OSError:
             return []
-        return [(one.name, one.labels, one.value) for family in text_string_to_metric_families(page) for one in family.samples]
+        return [
+            (one.name, one.labels, one.value)
+            for family in text_string_to_metric_families(page)
+            for one in family.samples
+        ]
 
     def after(self, records: int) -> list[tuple[str, dict[str, str], float]]:
         """The page once so many records have been read. Raises TimeoutError, or RuntimeError if the process is gone."""

@@ -24,7 +24,12 @@ BLOCK = 300_000
 TASKS = ("binary", "multiclass", "regression", "ranking", "text")
 ROOM = {"binary": 2, "multiclass": 8}
 VERSIONS = 3
-CHANNELS = (Channel("outcome"), Channel("audit", "sample"), Channel("report", "mistakes"), Channel("votes", "voluntary"))
+CHANNELS = (
+    Channel("outcome"),
+    Channel("audit", "sample"),
+    Channel("report", "mistakes"),
+    Channel("votes", "voluntary"),
+)
 SIGNALS = (
     Signal("dwell", "numeric", better="higher"),
     Signal("cost", "numeric", better="lower"),
@@ -335,7 +340,9 @@ def test_the_rows_of_a_block_say_what_its_sums_say(task: str, stream: str, metri
     sums = measure.sums(block)
     assert measure.rows is not None
     for version in range(VERSIONS):
-        (series,) = (one for one in block.series if [int(part[0]) for part in split(np.array([one]))][:2] == [version, -1])
+        (series,) = (
+            one for one in block.series if [int(part[0]) for part in split(np.array([one]))][:2] == [version, -1]
+        )
         from_sums = arms.of_sums(measure, sums, block, int(series), math.inf).arm
         from_rows = arms.of_rows(measure, rows, slot, version, math.inf).arm
         expected = recount(model, measure, rows, rows.version == version)
