@@ -566,7 +566,7 @@ CASES = [
             "models[0].release.margins.precision",
             "release",
             '"precision", which is not compared of multiclass models',
-            "accuracy, log_loss, brier, error_ratio, latency_seconds",
+            "accuracy, log_loss, brier, reported_error_rate, error_ratio, latency_seconds",
             "",
         ),
         (

@@ -22,7 +22,7 @@ from tests.page.reports import (
 )
 from tidegauge.pipeline.findings import finding_reports
 from tidegauge.pipeline.runbooks import alert
-from tidegauge.publish.outlook_words import RELEASE_LABELS, difference_words, release_summary
+from tidegauge.publish.outlook_words import RELEASE_LABELS, difference_words, margin_words, release_summary
 from tidegauge.publish.report import ComparisonReport, ProblemReport, ReleaseReport, VersionReport
 
 WATCHED = comparison(
@@ -88,6 +88,14 @@ def test_what_comes_early_is_told_beside_the_verdict_that_it_does_not_decide() -
 )
 def test_differences_are_told_in_points_of_what_is_a_share(one: ComparisonReport, words: str) -> None:
     assert difference_words(one, several=False).startswith(words)
+
+
+def test_margins_are_said_as_they_were_configured_however_wide_the_interval_is() -> None:
+    wide = comparison(difference=-0.22, lower=-0.4, upper=-0.1, margin=0.0025)
+    assert release(wide).summary.endswith("accuracy 22 points lower, surely at least 10; 2,395 outcomes; margin 0.25")
+    assert margin_words(comparison(margin=0.01)) == "1.0 points"
+    assert margin_words(early(margin=0.0213)) == "0.0213 s"
+    assert margin_words(comparison(margin=None)) == ""
 
 
 def test_channels_are_named_where_there_are_several() -> None:

@@ -46,6 +46,15 @@ def size_words(one: ComparisonReport, value: float, *, unit: bool = True) -> str
     return f"{shown} points" if one.proportion else f"{shown} s" if one.metric.endswith("_seconds") else shown
 
 
+def margin_words(one: ComparisonReport, *, unit: bool = True) -> str:
+    """What is acceptable, as it was configured: "1.0 points", "0.25 points", "0.02 s"; empty where nothing is."""
+    if one.margin is None:
+        return ""
+    if one.proportion:
+        return f"{100 * one.margin:.2f}".removesuffix("0") + (" points" if unit else "")
+    return f"{one.margin:.3g}" + (" s" if unit and one.metric.endswith("_seconds") else "")
+
+
 def difference_words(one: ComparisonReport, *, several: bool) -> str:
     """ "accuracy 2.8 points lower, surely at least 1.2"; `several`: there are several channels."""
     metric = measure_words(one.metric, one.channel if several else "")
@@ -102,7 +111,7 @@ def speakers(release: ReleaseReport) -> list[ComparisonReport]:
 
 def _found(one: ComparisonReport, *, several: bool) -> str:
     told = f"{difference_words(one, several=several)}; {words.amount(one.samples, 'outcome')}"
-    return told if one.margin is None else f"{told}; margin {size_words(one, one.margin, unit=False)}"
+    return told if one.margin is None else f"{told}; margin {margin_words(one, unit=False)}"
 
 
 def _missing(release: ReleaseReport, deciding: list[ComparisonReport]) -> str:

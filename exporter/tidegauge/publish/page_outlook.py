@@ -8,6 +8,7 @@ from tidegauge.publish.outlook_words import (
     DESIGNS,
     RELEASE_LABELS,
     expected_decimals,
+    margin_words,
     measure_words,
     size_words,
 )
@@ -108,7 +109,7 @@ def _row(one: ComparisonReport, release: ReleaseReport, *, several: bool) -> lis
         title,
         _signed(one, one.difference),
         _between(one),
-        "" if one.margin is None else size_words(one, one.margin),
+        margin_words(one),
         _evidence(one.harm_evidence, one.harm_threshold),
         _evidence(one.non_inferiority_evidence, one.non_inferiority_threshold),
         f"{words.count(one.samples)} and {words.count(one.baseline_samples)}{needed}",
