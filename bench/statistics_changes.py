@@ -20,6 +20,7 @@ import numpy as np
 from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 
+from bench.rates_page import write_section
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.sequential import detector, profile
 from tidegauge.assess.sequential.detector import RATIOS
@@ -242,7 +243,7 @@ def adwin_delays(repetitions: int, before: int) -> Floats:
     try:
         drift = import_module("river.drift")
     except ImportError as error:  # no dependency: needed for this figure alone
-        raise SystemExit("the comparison with ADWIN needs river: pip install 'river>=0.21'") from error
+        raise SystemExit("the comparison with ADWIN needs river: pip install -e '.[bench]'") from error
     rng, taken = np.random.default_rng([6, before]), np.zeros(repetitions)
     for repetition in range(repetitions):
         adwin = drift.ADWIN()
@@ -356,12 +357,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", default=",".join(FIGURES))
     parser.add_argument("--repetitions", type=int, default=2000)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="the page whose section on changes is rewritten")
     asked = parser.parse_args()
     rows = run(asked.figures.split(","), asked.repetitions)
     text = table(rows)
     if asked.output:
-        asked.output.write_text(text, encoding="utf-8")
+        write_section(asked.output, "Changes and trends", text)
     else:
         print(text)
     return int(any(row.met is False for row in rows))

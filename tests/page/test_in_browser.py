@@ -186,8 +186,8 @@ def test_links_lead_to_boards_and_runbooks_with_names_filled_in(browser: Browser
     page = look(browser, answers("missed"))
     links = page.locator("a[rel=noreferrer]").evaluate_all("links => links.map(one => one.getAttribute('href'))")
     assert "https://grafana.example/d/quality?var-model=fraud&var-version=v3-canary" in links
-    assert "https://runbooks.example/tidegauge/missed.html" in links
-    assert "https://runbooks.example/tidegauge/records_late.html" in links
+    assert "https://runbooks.example/tidegauge/ModelObjectiveMissed.html" in links
+    assert "https://runbooks.example/tidegauge/TidegaugeRejectingRecords.html" in links
 
 
 def test_labels_that_stopped_coming_are_missed_before_scores_change(browser: Browser, answers: Answers) -> None:

@@ -424,7 +424,7 @@ LINKS = Section(
             "runbook",
             UrlTemplate(("alert",)),
             'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`.'
-            " `{alert}` is the code of a [problem](page.md#problems), or a version's verdict, `missed` or `silent`.",
+            " `{alert}` is the name of the alert about it: see [problems](page.md#problems).",
         ),
     ),
 )

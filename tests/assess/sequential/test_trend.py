@@ -112,3 +112,9 @@ def test_equal_days_have_no_trend() -> None:
     found = of(np.full(30, 0.05))
     assert found is not None
     assert (found.slope, found.p_value, found.significant) == (0, 1, False)
+
+
+def test_a_trend_is_plain_numbers_so_that_it_can_be_saved() -> None:
+    found = of(series(np.random.default_rng(5), 20, 0.5, slope=1))
+    assert found is not None
+    assert {type(getattr(found, name)) for name in found.__slots__} == {float, int}

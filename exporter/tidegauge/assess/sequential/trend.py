@@ -6,6 +6,7 @@ loss.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,7 +108,7 @@ def trend(days: ArrayLike, n: ArrayLike, s1: ArrayLike) -> Trend | None:
     estimate, pairs = lag_one(x, y)
     if pairs < PAIRS:
         return None
-    r = min(max(estimate + 1 / np.sqrt(x.size), 0.0), HIGHEST)
+    r = min(max(estimate + 1 / math.sqrt(x.size), 0.0), HIGHEST)
     follows = np.flatnonzero(np.diff(x) == 1) + 1
     times, series, shrink = x[follows], y[follows] - r * y[follows - 1], 1 - r
     slope, lower, upper = (value / shrink for value in theil_sen(times, series))
