@@ -123,13 +123,14 @@ class Sealing:
                 known = context(stream)
                 source = _none_kept if number == ARRIVALS else rows.between
                 for block in seal(tally, number, start, until, source):
-                    now = replace(
-                        known,
-                        clustered=self.clustered_from < block.end,
-                        measures=self.measures,
-                        releases=self.lifecycle.releases,
-                    )
                     for detector in readers:
+                        # Of its first block on, a release is known to those that come after the lifecycle.
+                        now = replace(
+                            known,
+                            clustered=self.clustered_from < block.end,
+                            measures=self.measures,
+                            releases=self.lifecycle.releases,
+                        )
                         state = self.state(detector, stream)
                         self.states[key_of(detector.name, stream)] = detector.advance(state, block, now)
                         self._changed = True
