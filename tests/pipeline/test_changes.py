@@ -21,7 +21,12 @@ QUARTERS = replace(FRAUD, block=15 * MINUTE, signals=())
 
 
 def watched(
-    folder: Path, scenario: Scenario, days: float, rate: float, look: Callable[[int, Page], None], model: Model = QUARTERS
+    folder: Path,
+    scenario: Scenario,
+    days: float,
+    rate: float,
+    look: Callable[[int, Page], None],
+    model: Model = QUARTERS,
 ) -> Page:
     run = production(folder, model)
     page = feed(run, scenario_logs(scenario, duration=int(days * DAY), rate=rate), 6 * HOUR, look)
@@ -43,7 +48,9 @@ class TestRot:
         found = []
         for _, page in sorted(pages.items()):
             on = [
-                row[-1] for (name, row), value in page.items() if name == "model_change_state" and row[1] == "v1" and value
+                row[-1]
+                for (name, row), value in page.items()
+                if name == "model_change_state" and row[1] == "v1" and value
             ]
             assert len(on) <= 1
             found += on

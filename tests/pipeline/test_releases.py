@@ -11,7 +11,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.pipeline.production import FRAUD, PRICE, START, Logs, feed, price_logs, production, scenario_logs, states, values, verdict
+from tests.pipeline.production import (
+    FRAUD,
+    PRICE,
+    START,
+    Logs,
+    feed,
+    price_logs,
+    production,
+    scenario_logs,
+    states,
+    values,
+    verdict,
+)
 from tests.recount.driver import Page
 from tidegauge import simulate
 from tidegauge.config.settings import HOUR, MINUTE, Release
@@ -50,7 +62,9 @@ class TestBadRelease:
     def test_the_difference_is_that_of_the_logs_stratified_by_block(self, pages: dict[int, Page]) -> None:
         at = max(pages)
         page = pages[at]
-        last = max(time for lines in (logs_of("bad-release").predictions, logs_of("bad-release").feedback) for time, _ in lines)
+        last = max(
+            time for lines in (logs_of("bad-release").predictions, logs_of("bad-release").feedback) for time, _ in lines
+        )
         expected, rows = stratified(logs_of("bad-release"), sealed(last - START))
         (difference,) = values(page, "model_release_difference", "outcome")
         (lower,) = values(page, "model_release_difference_lower", "outcome")
@@ -59,7 +73,9 @@ class TestBadRelease:
         assert lower < difference < upper < 0, "accuracy falls"
         assert lower < -0.025 * (1 + 0.3**2 / 2) < upper
         assert {
-            row[-1]: value for (name, row), value in page.items() if name == "model_release_samples" and "outcome" in row
+            row[-1]: value
+            for (name, row), value in page.items()
+            if name == "model_release_samples" and "outcome" in row
         } == rows
 
     def test_every_sample_carries_the_labels_of_its_family_and_a_value(self, pages: dict[int, Page]) -> None:
@@ -166,7 +182,9 @@ class TestOtherReleases:
         page = feed(run, logs_of("bad-release"), HALF_A_DAY)
         run.close()
         thresholds = {
-            (row[4], row[-1]): value for (name, row), value in page.items() if name == "model_release_evidence_threshold"
+            (row[4], row[-1]): value
+            for (name, row), value in page.items()
+            if name == "model_release_evidence_threshold"
         }
         assert thresholds["accuracy", "harm"] == thresholds["latency_seconds", "harm"] == pytest.approx(200)
         assert thresholds["error_ratio", "harm"] == pytest.approx(100)

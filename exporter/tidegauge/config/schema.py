@@ -430,7 +430,7 @@ LINKS = Section(
             settings.Links,
             "alerts",
             UrlTemplate(()),
-            'Where the foot of the page leads for the alerts that fire now, for instance Alertmanager:'
+            "Where the foot of the page leads for the alerts that fire now, for instance Alertmanager:"
             ' `"https://alertmanager.example/"`.',
         ),
     ),

@@ -24,7 +24,9 @@ T = 20_000 * 24 * HOUR
 NOBODY = Side(Arm(0.0, 0.0, 0.0))
 
 
-def frozen(kind: str = "proportion", *, clustered: bool = False, switch: bool = True, cap: float | None = None) -> Frozen:
+def frozen(
+    kind: str = "proportion", *, clustered: bool = False, switch: bool = True, cap: float | None = None
+) -> Frozen:
     """A baseline of 5 % errors, or of lognormal losses of mean 1, of which ten days are known."""
     rate, variance, margin = (0.05, 0.0475, 0.01) if kind == "proportion" else (1.0, 1.0, 0.1)
     plan = comparison.plan(kind, rate, variance, margin, clustered=clustered)  # type: ignore[arg-type]
@@ -42,7 +44,14 @@ def side(chance: np.random.Generator, n: int, rate: float, clustered: bool = Fal
 
 
 def run(
-    so_far: Compared, *, candidate: float, overlap: int, alone: int, seed: int = 1, n: int = 200, clustered: bool = False
+    so_far: Compared,
+    *,
+    candidate: float,
+    overlap: int,
+    alone: int,
+    seed: int = 1,
+    n: int = 200,
+    clustered: bool = False,
 ) -> Iterator[Compared]:
     """Blocks of both versions, then blocks of the new one alone; the baseline is wrong 5 times in 100."""
     chance = np.random.default_rng(seed)
@@ -106,6 +115,15 @@ def test_a_roll_back_stays() -> None:
         bad = bad.advance(T + number * BLOCK, side(chance, 200, 0.01), side(chance, 200, 0.05))
         assert bad.verdict() == "roll_back"
     assert float(bad.results()[CONCURRENT].difference) < 0, "although it has long been the better one"
+
+
+def test_a_roll_back_stays_when_the_other_design_takes_over() -> None:
+    bad = last(run(Compared.begin(frozen()), candidate=0.2, overlap=40, alone=0))
+    chance = np.random.default_rng(5)
+    for number in range(40, 400):  # all traffic goes to the new version, which has been mended
+        bad = bad.advance(T + number * BLOCK, side(chance, 200, 0.01), NOBODY)
+    assert str(bad.results()[BEFORE_AFTER].verdict) == "promote"
+    assert bad.verdict() == "roll_back" == Compared.load(bad.save()).verdict()
 
 
 @pytest.mark.parametrize("kind", ["proportion", "unbounded"])
