@@ -5,8 +5,8 @@ Pure functions of what the runner has gathered. A problem is about now: counts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tidegauge.config.settings import Links
 from tidegauge.pipeline.about import SelfView
@@ -80,18 +80,20 @@ def problem_reports(
     troubles: Mapping[str, tuple[str, ...]],
     dropped: Mapping[str, int],
     links: Links,
+    findings: Sequence[ProblemReport] = (),
 ) -> tuple[ProblemReport, ...]:
-    """Everything that is wrong now, errors first. `troubles` are what sources say, `dropped` series left out now."""
+    """Everything that is wrong now, errors first. `troubles` are what sources say, `dropped` series left out now.
+
+    `findings` are what is wrong with the models.
+    """
     found = [
+        *findings,
         *_of_itself(state),
         *_of_sources(state, growth, troubles),
         *_of_records(growth),
         *_of_models(state, growth, dropped),
     ]
-    linked = [
-        ProblemReport(one.code, one.severity, one.subject, one.message, one.advice, one.count, runbook(links, one.code))
-        for one in found
-    ]
+    linked = [replace(one, runbook=runbook(links, one.code)) for one in found]
     return tuple(sorted(linked, key=lambda one: one.severity != ERROR))
 
 

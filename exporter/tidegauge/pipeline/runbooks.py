@@ -28,6 +28,11 @@ ALERTS: Mapping[str, str] = {
     "series_dropped": "TidegaugeDroppingSeries",
     "sampling": "TidegaugeSampling",
     "folded": "TidegaugeFoldingValues",
+    "release_regressed": "ModelReleaseRegressed",
+    "release_undecided": "ModelReleaseUndecided",
+    "degrading": "ModelDegrading",
+    "slice_degrading": "ModelSliceDegrading",
+    "breach_forecast": "ModelObjectiveBreachForecast",
 }
 """By the verdict of a version or the code of a problem."""
 RECORDS = "records_"

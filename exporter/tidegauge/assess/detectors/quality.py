@@ -267,9 +267,12 @@ class _Step:
 
 
 def _placed(watch: Watch, keys: Mapping[str, int], found: LossSums) -> tuple[Floats, Floats, Floats]:
-    """The block's sums in the order of the watch's streams; streams that are new begin."""
+    """The block's sums in the order of the watch's streams; streams that are new begin.
+
+    By name: codes are given in the order in which records are read, and what is added up must not depend on that.
+    """
     known = set(watch.keys)
-    new = [key for key, row in keys.items() if key not in known and found.n[row] > 0]
+    new = sorted(key for key, row in keys.items() if key not in known and found.n[row] > 0)
     if new:
         watch.add(*new)
     rows = np.array([keys.get(key, -1) for key in watch.keys], dtype=np.int64)

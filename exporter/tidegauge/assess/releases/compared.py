@@ -23,6 +23,15 @@ CONCURRENT, BEFORE_AFTER = "concurrent", "before_after"
 FEW: Final = 0.2  # of the new version's rows: with fewer at the same time as the baseline, the other design decides
 
 
+def speaking(results: Mapping[str, Result]) -> str:
+    """The design that most rows speak for; one that few speak for is heard only if it is alone."""
+    if len(results) == 1:
+        return next(iter(results))
+    at_once = float(results[CONCURRENT].samples_candidate)
+    after = float(results[BEFORE_AFTER].samples_candidate)
+    return BEFORE_AFTER if at_once < FEW * (at_once + after) else CONCURRENT
+
+
 @dataclass(frozen=True, slots=True)
 class Frozen:
     """What is fixed when the comparison of a measure begins; losses, the more the worse."""
@@ -90,16 +99,9 @@ class Compared:
         return found
 
     def verdict(self) -> str:
-        """Of the design that most rows speak for; one that few speak for is heard only if it is alone."""
+        """Of the design that speaks."""
         results = self.results()
-        if not results:
-            return "keep_watching"
-        if len(results) == 1:
-            return str(next(iter(results.values())).verdict)
-        at_once = float(results[CONCURRENT].samples_candidate)
-        after = float(results[BEFORE_AFTER].samples_candidate)
-        design = BEFORE_AFTER if at_once < FEW * (at_once + after) else CONCURRENT
-        return str(results[design].verdict)
+        return str(results[speaking(results)].verdict) if results else "keep_watching"
 
     def save(self) -> dict[str, Any]:
         """JSON values."""
