@@ -73,7 +73,7 @@ def _tell(directory: Path, story: Path, start: int, end: int) -> None:
     traffic.write_past(directory)
     traffic.write(directory, start + SCRAPE_INTERVAL)
     with Exporter(directory / "tidegauge.yml") as exporter, story.open("w") as kept:
-        exporter.wait_ready()
+        exporter.wait_ready(seconds=180)  # weeks are read first
         for at in range(start + SCRAPE_INTERVAL, end + 1, SCRAPE_INTERVAL):
             traffic.write(directory, at)
             wait_until(partial(_has_read, exporter, directory), seconds=60, what="a refresh with all that was written")

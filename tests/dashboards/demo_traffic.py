@@ -1,8 +1,8 @@
 """The logs of five models, one of each task, in a company that has just released a worse version of one of them.
 
 Version v2 of `fraud` takes a growing share of the traffic from the middle on, and is wrong more often in Brazil. A new
-version of `triage` is no worse than the one before. `delivery-time` has become a little worse every day of the weeks
-before, and lately much worse in Oslo. Its own generator, since the boards must be filled for every task.
+version of `triage` is no worse than the one before. `delivery-time` has become worse in Oslo, week by week. Its own
+generator, since the boards must be filled for every task.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ RATES = {"fraud": 2.0, "triage": 0.6, "delivery-time": 0.6, "search": 0.4, "dict
 """Predictions a second."""
 PAST = ("fraud", "delivery-time")
 """Models that have been in use for PAST_DAYS before the story, at the same hours of each day."""
-PAST_DAYS, PAST_A_DAY = 22, 1000
+PAST_DAYS, PAST_A_DAY = 22, 1300
 DELAY, DAY = 120, 86_400
 """Mean time to feedback, and a day, in seconds."""
 
@@ -187,7 +187,8 @@ class Traffic:
         random = self._random
         city = str(random.choice(CITIES))
         truth = float(random.lognormal(3.4, 0.3))
-        spread = 4.7 + 0.08 * (at - self._start) / DAY + (0 if city != "Oslo" else 3.5 if progress < 0.3 else 7.5)
+        age = max(0.0, (at - self._start) / DAY / PAST_DAYS + 1)
+        spread = 2 + 9 * age if city == "Oslo" else 4.5
         record["prediction"] = round(truth + float(random.normal(0, spread)), 2)
         record["slices"] = {"city": city}
         return round(truth, 2)
