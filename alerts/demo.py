@@ -163,6 +163,7 @@ def page_links(prometheus: str, receiver: str) -> dict[str, str]:
     return {
         "dashboard": f"{prometheus}/graph?{graph}".replace("MODEL", "{model}"),
         "runbook": f"{receiver}/runbooks/{{alert}}",
+        "alerts": f"{prometheus}/alerts",
     }
 
 

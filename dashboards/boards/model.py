@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.board import Board, Section, cell, drill, firing, releases, scope_of
-from dashboards.boards import model_details
+from dashboards.boards import model_changes, model_details
 from dashboards.boards.common import (
     MODEL,
     NO_EXPORTER,
@@ -14,13 +14,16 @@ from dashboards.boards.common import (
     coverage_panel,
     error_ratio,
     predictions,
+    to_release,
     variables,
 )
+from dashboards.boards.worse import OVERALL, verdict_code
 from dashboards.panels import (
     DASHED,
     GREEN,
     PLAIN,
     RED,
+    RELEASE_VERDICTS,
     SEVERITIES,
     STATE_CODES,
     STATE_TEXTS,
@@ -47,7 +50,10 @@ _baseline = SCOPE.select("model_quality_baseline_score", *CHOSEN)
 _lower = SCOPE.select("model_quality_score_lower", *CHOSEN)
 _upper = SCOPE.select("model_quality_score_upper", *CHOSEN)
 _samples = SCOPE.select("model_quality_samples", *CHOSEN)
-_row_link = (drill("Open the slices of this version", SLICES, version=cell("Version")),)
+_row_link = (
+    drill("Open the slices of this version", SLICES, version=cell("Version")),
+    to_release(version=cell("Version")),
+)
 
 VERSIONS = table(
     "Versions now",
@@ -72,6 +78,14 @@ VERSIONS = table(
             f"max by (version, state) ({SCOPE.select('model_quality_state', *CHOSEN)} == 1)",
             texts=STATE_TEXTS,
             width=140,
+        ),
+        Column(
+            "Release",
+            expr=verdict_code(SCOPE, BY_VERSION, *TRAFFIC, where=OVERALL),
+            texts=RELEASE_VERDICTS,
+            links=(to_release(version=cell("Version")),),
+            width=110,
+            absent="no release",
         ),
         Column("Samples", expr=highest(BY_VERSION, _samples), unit="short"),
         Column("Coverage", expr=coverage(SCOPE, BY_VERSION, *SERIES), unit="percentunit", decimals=0),
@@ -126,7 +140,7 @@ def _band(title: str) -> Panel:
         Query(_trusted(highest((), _upper), (), *CHOSEN), "upper"),
         Query(_others(), "{{version}}"),
         Query(highest((), _objective), "objective"),
-        Query(highest(("baseline",), _baseline), "baseline: {{baseline}}"),
+        Query(_trusted(highest(("baseline",), _baseline), (), *CHOSEN), "baseline: {{baseline}}"),
         unit="none",
         decimals=3,
         empty=NO_SCORE,
@@ -260,6 +274,7 @@ BOARD = Board(
                 FIRING,
             ),
         ),
+        Section("Does it get worse by itself, and when will it be too bad?", model_changes.CHANGES),
         Section("How sure is that? Each version with its interval", (_band("Version $version"),)),
         Section("What exactly is wrong?", model_details.QUALITY),
         Section("What says so before the labels come?", model_details.PROXIES),

@@ -70,6 +70,7 @@ def filled_prometheus(directory: Path, *, scrapes: int = SCRAPES) -> Iterator[Fi
 def _tell(directory: Path, story: Path, start: int, end: int) -> None:
     (directory / "tidegauge.yml").write_text(demo_traffic.CONFIGURATION)
     traffic = demo_traffic.Traffic(start, end - start)
+    traffic.write_past(directory)
     traffic.write(directory, start + SCRAPE_INTERVAL)
     with Exporter(directory / "tidegauge.yml") as exporter, story.open("w") as kept:
         exporter.wait_ready()

@@ -28,6 +28,7 @@ GIVEN_BY_THE_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_to
 QUESTIONS = {
     "fleet": "Which of my models is in trouble?",
     "model": "How good is it, since when?",
+    "release": "Is the new version worse, and what shall I do?",
     "slices": "Is it equally good for everybody?",
     "pipeline": "Can I trust these numbers?",
 }

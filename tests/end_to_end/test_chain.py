@@ -94,6 +94,7 @@ def test_the_notification_of_the_broken_version_is_printed_and_interrupting_ends
 
     page = requests.get(where, timeout=PATIENCE).text
     assert re.search(r'href="http://127\.0\.0\.1:\d+/[^"]*graph\?', page), "to Prometheus"
+    assert re.search(r'href="http://127\.0\.0\.1:\d+/[^"]*alerts"', page), "to the alerts"
 
     chain.wait("ModelObjectiveMissed, since", seconds=90)
     chain.wait(r"Critical: A model misses[^\n]*\n  Model fraud, version v2: accuracy is 0\.[78]\d*")

@@ -426,8 +426,16 @@ LINKS = Section(
             'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`.'
             " `{alert}` is the name of the alert about it: see [problems](page.md#problems).",
         ),
+        _key(
+            settings.Links,
+            "alerts",
+            UrlTemplate(()),
+            'Where the foot of the page leads for the alerts that fire now, for instance Alertmanager:'
+            ' `"https://alertmanager.example/"`.',
+        ),
     ),
 )
+
 
 ROOT = Section(
     "the configuration",

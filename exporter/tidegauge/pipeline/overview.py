@@ -105,6 +105,7 @@ def report(drafted: Draft, state: SelfView) -> Report:
             refresh_interval_seconds=settings.refresh_interval / 1000,
             saved_at=moment(state.saved) if state.saved else None,
             save_failures=state.save_failures,
+            alerts=settings.links.alerts,
         ),
         problems=problem_reports(
             state,

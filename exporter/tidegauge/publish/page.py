@@ -266,6 +266,7 @@ def _glossary() -> str:
 
 def _footer(exporter: ExporterReport) -> str:
     links = "".join(f'<a href="{target}">{label}</a>' for target, label in _LINKS)
+    links += "" if exporter.alerts is None else link(exporter.alerts, "Alerts")
     saved = (
         f"State saved {words.clock(exporter.saved_at)}." if exporter.saved_at is not None else "State not saved yet."
     )

@@ -276,6 +276,7 @@ class ExporterReport:
     refresh_interval_seconds: float
     saved_at: datetime | None
     save_failures: int
+    alerts: str | None = None  # where those that fire are shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,11 +41,15 @@ class CappedSums:
 
 @dataclass(frozen=True, slots=True)
 class RowLosses:
-    """Losses of the rows at `index`. `length`: the loss is `loss` edits on so much text, see `pseudo_losses`."""
+    """Losses of the rows at `index`. `length`: the loss is `loss` edits on so much text, see `pseudo_losses`.
+
+    `logged`: rows count as they are logged, without statistical weights, as in the sums of reports.
+    """
 
     index: NDArray[np.int64]
     loss: Floats
     length: Floats | None = None
+    logged: bool = False
 
 
 class BlockSums:

@@ -219,7 +219,7 @@ def _reports(channel: Channel, task: str) -> _Form:
             bad = label.present & (rows.value != label.value) & ~np.isnan(rows.value)
         else:
             bad = label.present & (rows.predicted != label.code) & (rows.predicted != NONE)
-        return RowLosses(np.arange(len(rows)), bad.astype(np.float64))
+        return RowLosses(np.arange(len(rows)), bad.astype(np.float64), logged=True)
 
     return _Form(PROPORTION, False, sums, rows)
 

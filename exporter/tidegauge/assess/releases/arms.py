@@ -57,8 +57,9 @@ def of_rows(measure: Measure, rows: Rows, slot: int, version: int, cap: float) -
         nobody = np.zeros(BUCKETS)
         return Side(NO_ROWS, 0.0, nobody, nobody)
     count = rows.counts()[index].astype(np.float64)
-    weights = rows.weights(slot)
-    w = np.ones(len(index)) if weights is None else weights[index]
+    # What the sample of the join leaves out is made up for even where weights do not count.
+    weights = rows.rate if found.logged else rows.weights(slot)
+    w = np.ones(len(index)) if weights is None else weights[index].astype(np.float64)
     if found.length is not None:
         loss = pseudo_losses(loss, found.length[own], count * w)
     held = loss > cap
