@@ -37,7 +37,7 @@ def test_every_field_is_documented_and_no_other() -> None:
     fields = {field.name for part in parts() for field in dataclasses.fields(part)}
     assert fields - told == set()
     words = {"model", "roll_back", "keep_watching", "promote", "concurrent", "before_after"}
-    words |= {"learning", "watching", "detected"}
+    words |= {"learning", "watching", "detected", "links"}
     words |= {"null", "NaN", "lifetime", "wall", "log", "error", "warning", "at_least", "at_most", "missed", "silent"}
     assert told - fields - words == {"model_feedback_delay_seconds"}
 

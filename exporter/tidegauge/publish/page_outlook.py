@@ -35,12 +35,12 @@ def news(version: VersionReport) -> str:
     release = version.release
     if release is not None and (release.verdict == "roll_back" or not release.ended):
         lines.append((release.verdict, release.summary))
-    lines += [("detected", _capital(one.summary)) for one in version.changes if one.state == "detected"]
+    lines += [("detected", f"{version.name}: {one.summary}") for one in version.changes if one.state == "detected"]
     slices = version.failing_slices
     if slices and not any(one.state == "detected" for one in version.changes):
         more = f"; and {words.amount(len(slices) - 1, 'more slice')}" if len(slices) > 1 else ""
-        lines.append(("detected", _capital(slices[0].summary) + more))
-    lines += [("uncertain", _capital(one.summary)) for one in version.slopes if one.breach_at is not None]
+        lines.append(("detected", f"{version.name}: {slices[0].summary}{more}"))
+    lines += [("uncertain", f"{version.name}: {one.summary}") for one in version.slopes if one.breach_at is not None]
     return "".join(
         f'<li class="{kind}"><span class="i" aria-hidden="true">{OUTLOOK_SHAPES.get(kind, "◆")}</span>'
         f"{sentence(told)}</li>"
@@ -85,7 +85,7 @@ def _release(model: ModelReport, release: ReleaseReport, *, unfolded: bool, seve
     who = f"{text(model.name, 60)} {text(release.version, 60)}"
     caption = f"{who} minus {text(release.baseline, 60)}, what decides first"
     opened = " open" if unfolded or release.verdict == "roll_back" else ""
-    body = table(caption, titles, rows, lambda column: 0 < column < 7)
+    body = table(caption, titles, rows, lambda column: column > 0)
     return (
         f'<div class="rl {release.verdict}"><p>{_shape(release.verdict)}'
         f"{sentence(release.summary)}.</p>{times}"
@@ -168,24 +168,25 @@ def _changes(model: ModelReport, version: VersionReport, *, unfolded: bool) -> s
 
 def _slices(model: ModelReport, version: VersionReport, *, unfolded: bool) -> str:
     found = version.failing_slices
-    rows = [_slice(one) for one in found[:SHOWN_SLICES]]
+    several = len(model.channels) > 1
+    rows = [_slice(one, several=several) for one in found[:SHOWN_SLICES]]
     titles = ["Slice", "Measure", "Expected", "Now", "Since"]
     caption = f"Slices of {text(model.name, 60)} {text(version.name, 60)} that get worse, the surest first"
     rest = len(found) - len(rows)
     more = f'<p class="q">and {rest} more; see /api/v1/status.</p>' if rest else ""
     opened = " open" if unfolded else ""
-    body = table(caption, titles, rows, lambda column: column in (2, 3))
+    body = table(caption, titles, rows, lambda column: column > 1)
     which = f"{words.amount(len(found), 'slice gets', 'slices get')} worse: {sentence(found[0].summary)}"
     return f'<div class="rl detected"><details{opened}><summary>{which}</summary>{body}{more}</details></div>'
 
 
-def _slice(one: ChangeReport) -> list[str]:
+def _slice(one: ChangeReport, *, several: bool) -> list[str]:
     decimals = expected_decimals(one)
-    window = f" <small>{text(words.window_words(one.window))}</small>" if one.window else ""
-    since = words.UNKNOWN if one.start_at is None else words.clock(one.start_at)
+    window = f" <small>in {text(words.window_span(one.window))}</small>" if one.window else ""
+    since = words.UNKNOWN if one.start_at is None else f"{one.start_at:%Y-%m-%d %H:%M} UTC"
     return [
         f'<span class="q">{name(one.key)}</span> {name(one.value)}',
-        text(measure_words(one.metric, one.channel)),
+        text(measure_words(one.metric, one.channel if several else "")),
         words.number(one.expected, decimals),
         words.number(one.score, decimals) + window,
         since,
