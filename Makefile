@@ -25,7 +25,7 @@ ATHERIS := $(VENV)/.atheris-installed
 export PATH := $(CURDIR)/$(BIN):$(PATH):$(CURDIR)/$(TOOLS)/usr/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo secrets docs dashboards pictures alerts test test-crash fuzz lint format bench flights clean
+.PHONY: help demo secrets docs dashboards pictures alerts test test-crash fuzz lint format bench bench-statistics flights clean
 .DELETE_ON_ERROR:
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo 'make dashboards  write dashboards/*.json from the builders'
 	@echo 'make pictures    draw the boards of the docs from demo data'
 	@echo 'make bench       the benchmarks behind the figures in docs/'
+	@echo 'make bench-statistics  error rates and delays of the verdicts, simulated; writes docs/statistics-rates.md'
 	@echo 'make clean       remove what these targets made'
 
 # Where Prometheus and Alertmanager cannot be had, the demo does without, and says so.
@@ -91,6 +92,11 @@ pictures: $(DEVELOPMENT) $(PROMETHEUS)
 bench: $(DEVELOPMENT) $(MTAIL)
 	@status=0; for name in $(BENCHMARKS); do \
 		echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name || status=1; done; exit $$status
+
+bench-statistics: $(DEVELOPMENT)
+	@$(BIN)/python -m pip install --quiet -e '.[bench]'
+	@status=0; for name in statistics_release statistics_changes; do \
+		$(BIN)/python -m bench.$$name --output docs/statistics-rates.md || status=1; done; exit $$status
 
 flights: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
 	$(BIN)/python -m pytest -v tests/examples

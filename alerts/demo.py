@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,6 +32,8 @@ LOOPBACK = "127.0.0.1"
 FASTER = 30.0
 SCENARIO = "broken-release"
 SHOWN_EVERY = 15.0
+MOST = 2_000
+"""Characters of a program's log that are shown once it has ended by itself."""
 PATIENCE = 30.0
 """Seconds that a program may take to become ready, and then to end."""
 MEMORY = "400MiB"
@@ -71,8 +73,11 @@ def _listening(port: int) -> socket.socket:
 
 
 @contextmanager
-def program(name: str, command: Sequence[str], port: int, log: Path) -> Iterator[None]:
-    """A server that runs while the block does. Raises RuntimeError, with what it said, if it does not become ready."""
+def program(name: str, command: Sequence[str], port: int, log: Path) -> Iterator[Callable[[], str]]:
+    """A server that runs while the block does; gives what tells why it has ended by itself, "" while it runs.
+
+    Raises RuntimeError, with what it said, if it does not become ready.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -80,14 +85,22 @@ def program(name: str, command: Sequence[str], port: int, log: Path) -> Iterator
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, "GOMEMLIMIT": MEMORY},
+            process_group=0,  # Ctrl-C is for the demo, which then ends them
         )
+
+    def ended() -> str:
+        status = process.poll()
+        if status is None:
+            return ""
+        return f"{name} has ended by itself, with status {status}. It said:\n{log.read_text(errors='replace')[-MOST:]}"
+
     try:
         deadline = time.monotonic() + PATIENCE
         while not _ready(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} does not start:\n{log.read_text(errors='replace')}")
             time.sleep(0.1)
-        yield
+        yield ended
     finally:
         process.terminate()
         try:
@@ -150,6 +163,7 @@ def page_links(prometheus: str, receiver: str) -> dict[str, str]:
     return {
         "dashboard": f"{prometheus}/graph?{graph}".replace("MODEL", "{model}"),
         "runbook": f"{receiver}/runbooks/{{alert}}",
+        "alerts": f"{prometheus}/alerts",
     }
 
 
@@ -176,7 +190,10 @@ The runbook in a notification can be opened; boards need Grafana, so that here t
 
 
 def chain(programs: Programs, *, faster: float, duration: int) -> int:
-    """Runs everything until interrupted; the exit status. `duration` is the scenario's, in ms."""
+    """Runs everything until interrupted, or until a part ends by itself; the exit status.
+
+    `duration` is the scenario's, in ms.
+    """
     ports = choose_ports()
     with ExitStack() as running:
         directory = Path(running.enter_context(TemporaryDirectory(prefix="tidegauge-chain-")))
@@ -196,14 +213,21 @@ def chain(programs: Programs, *, faster: float, duration: int) -> int:
             links_to=here,
         )
         print("Starting Alertmanager and Prometheus ...", flush=True)
+        watched = []
         for name, command, configuration in (
             ("alertmanager", alertmanager_command(programs.alertmanager, managing, ports["alertmanager"]), managing),
             ("prometheus", prometheus_command(programs.prometheus, asking, ports["prometheus"]), asking),
         ):
             log = configuration.with_name(f"{name}.log")
-            running.enter_context(program(name, command, ports[name], log))
+            watched.append(running.enter_context(program(name, command, ports[name], log)))
         prometheus, alertmanager = pages(ports["prometheus"]), f"http://{LOOPBACK}:{ports['alertmanager']}"
-        plan = Plan(SCENARIO, duration, SHOWN_EVERY, page_links(prometheus, here))
+        plan = Plan(
+            SCENARIO,
+            duration,
+            SHOWN_EVERY,
+            page_links(prometheus, here),
+            trouble=lambda: next(filter(None, (ended() for ended in watched)), ""),
+        )
         plan = replace(plan, notes=notes(prometheus, alertmanager, plan, faster, time.time()))
         status = demo(f"{LOOPBACK}:{ports['exporter']}", plan=plan)
     print("Prometheus and Alertmanager have ended; their directory is gone, too.", flush=True)
@@ -211,7 +235,7 @@ def chain(programs: Programs, *, faster: float, duration: int) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 once it is interrupted, 2 where something could not be started."""
+    """The exit status: 0 once it is interrupted, 1 if a part ended by itself, 2 where one could not be started."""
     parser = argparse.ArgumentParser(prog="python -m alerts.demo", description="The whole chain, until Ctrl-C.")
     parser.add_argument("--faster", type=float, default=FASTER, help="how many times shorter the rules' durations are")
     parser.add_argument("--duration", default="15m", help="of the scenario; it begins two fifteenths before the demo")

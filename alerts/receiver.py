@@ -25,8 +25,6 @@ MOST_BYTES = 1 << 20
 WIDTH = 100
 RULE = "─" * WIDTH
 WATCHDOG = "Watchdog"
-_CODES = {"missed": "ModelObjectiveMissed", "silent": "ModelSilent"}
-"""Verdicts of the exporter's page, by the runbook that is about them."""
 
 
 def text(notification: Mapping[str, Any], at: float) -> str:
@@ -126,8 +124,7 @@ class Receiver:
         if first == "d" and self._board is not None:
             return 302, self._board
         if first == "runbooks" and self._runbooks:
-            name = rest.removesuffix(".md")
-            found = self._runbooks.get(_CODES.get(name, name))
+            found = self._runbooks.get(rest.removesuffix(".md"))
             if found is not None:
                 return 200, found.read_text(encoding="utf-8")
             return 200, "".join(f"{known}.md\n" for known in self._runbooks)

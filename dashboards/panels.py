@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import Any
 
+from dashboards.formatting import lines
 from dashboards.promql import STATES
 
 Json = dict[str, Any]
@@ -36,6 +37,8 @@ STATE_TEXTS: Mapped = {
 STATE_CODES: Mapped = {str(code): STATE_TEXTS[state] for code, state in enumerate(STATES)}
 SEVERITIES: Mapped = {"critical": ("critical", RED), "warning": ("warning", YELLOW), "info": ("info", BLUE)}
 VERDICTS: Mapped = {"0": ("missed", RED), "1": ("undecided", YELLOW), "2": ("met", GREEN)}
+RELEASE_VERDICTS: Mapped = {"0": ("promote", GREEN), "1": ("keep watching", BLUE), "2": ("roll back", RED)}
+CHANGE_STATES: Mapped = {"0": ("learning", BLUE), "1": ("watching", GREEN), "2": ("worse", RED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Query:
         return {
             "datasource": DATASOURCE,
             "editorMode": "code",
-            "expr": self.expr,
+            "expr": lines(self.expr),
             "format": self.format,
             "instant": self.instant,
             "legendFormat": self.legend,
@@ -147,6 +150,7 @@ def timeseries(
     maximum: float | None = None,
     decimals: int | None = None,
     stacked: bool = False,
+    logarithmic: bool = False,
     overrides: Sequence[Json] = (),
     links: Sequence[Json] = (),
     repeat: str = "",
@@ -163,6 +167,8 @@ def timeseries(
         "spanNulls": False,
         "stacking": {"group": "A", "mode": "normal" if stacked else "none"},
     }
+    if logarithmic:
+        custom["scaleDistribution"] = {"type": "log", "log": 10}
     defaults: Json = {"color": {"mode": "palette-classic-by-name"}, "custom": custom}
     defaults |= {
         key: value for key, value in (("min", minimum), ("max", maximum), ("decimals", decimals)) if value is not None

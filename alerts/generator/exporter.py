@@ -10,7 +10,6 @@ from alerts.generator.rule import EXPORTER, MODEL, Alert, Group, Record, fill
 
 SOURCE = (*EXPORTER, "source")
 WHERE = "Exporter {{ $labels.instance }} (job {{ $labels.job }})"
-UNREADABLE = ("permission_denied", "read_errors", "corrupt_gzip", "truncated_gzip", "unsupported_files")
 LOST = ("lost_unknown", "lost_bytes", "deleted_unread")
 Make = Callable[..., Alert]
 
@@ -225,20 +224,16 @@ def _reading(p: Parameters) -> tuple[Alert, ...]:
         make(
             "TidegaugeReadErrors",
             "warning",
-            _counted(UNREADABLE),
-            p.interval,
+            "last_over_time(tidegauge_unreadable_files[<bridge>]) > 0",
+            p.unreadable_for,
             "A Tidegauge exporter cannot read a file of the logs.",
-            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in "
-            "the last "
-            "<trouble_window>. The exporter's page names the file. It is counted once as long as it lasts, so this "
-            "alert "
-            "ends <trouble_kept> after the last new one, mended or not.",
-            keep_firing=p.trouble_kept,
+            f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $value | printf `%.0f` }}}} of its files cannot be read, "
+            "or not to the end. What is in them is in no score. The exporter's page says which, and why.",
         ),
         make(
             "TidegaugeLosingRecords",
             "warning",
-            _counted(LOST),
+            f'last_over_time(instance:tidegauge_source_events:increase{{event=~"{"|".join(LOST)}"}}[<bridge>]) > 0',
             p.interval,
             "Log files went away before a Tidegauge exporter had read them.",
             f"{WHERE}, source {{{{ $labels.source }}}}: {{{{ $labels.event }}}}, {{{{ $value | printf `%.0f` }}}} in "
@@ -315,11 +310,6 @@ def _keeping(p: Parameters) -> tuple[Alert, ...]:
             linked=by_model,
         ),
     )
-
-
-def _counted(events: tuple[str, ...]) -> str:
-    series = f'instance:tidegauge_source_events:increase{{event=~"{"|".join(events)}"}}'
-    return f"last_over_time({series}[<bridge>]) > 0"
 
 
 def _seconds(duration: Duration) -> str:

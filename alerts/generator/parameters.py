@@ -60,9 +60,23 @@ class Parameters:
     burn_cap: float = 0.5  # no pair asks for a larger share of wrong answers than this
     burn_errors: int = 5  # wrong answers in the short window without which nothing burns
 
-    # Releases.
-    release_age: Duration = days(7)  # a version is new for so long
-    release_for: Duration = minutes(15)
+    # Releases: the exporter's verdict is final when it is given, so that nothing is waited for but missed scrapes.
+    regressed_for: Duration = minutes(6)
+    undecided_before: Duration = days(1)  # the comparison's end, but at most
+    undecided_share: float = 0.1  # of the comparison
+    undecided_after: Duration = days(2)  # the end; then it is told no more
+    undecided_tries: float = 3  # times the samples that seemed to be needed
+    undecided_least: Duration = days(1)  # from the start, before which what seems to be needed is a guess
+    undecided_back: Duration = days(14)  # how far back what seemed to be needed is looked up
+    undecided_for: Duration = minutes(30)
+    little_traffic: float = 0.1  # share of a model's predictions that is said to be little
+
+    # Changes for the worse, and what they lead to.
+    changed_for: Duration = minutes(6)
+    slice_changed_for: Duration = minutes(6)
+    slices_named: int = 5  # in the alert on the whole model
+    forecast_ahead: Duration = days(7)
+    forecast_for: Duration = hours(1)
 
     # Feedback.
     coverage_drop: float = 0.5  # of the usual coverage
@@ -80,6 +94,7 @@ class Parameters:
     collapse_ratio: float = 0.2
     collapse_least: int = 100
     collapse_for: Duration = minutes(15)
+    lost_after: Duration = minutes(30)  # by which a version's last prediction is older than the model's
 
     # Errors and latency.
     service_window: Duration = minutes(15)
@@ -109,8 +124,9 @@ class Parameters:
     save_window: Duration = minutes(10)
     save_for: Duration = minutes(5)
     reload_for: Duration = minutes(5)
+    unreadable_for: Duration = minutes(5)
     trouble_window: Duration = minutes(15)
-    trouble_kept: Duration = hours(6)  # the exporter counts an unreadable file once, however long it lasts
+    trouble_kept: Duration = hours(6)  # a loss is over at once; somebody should still see it
     sampling_for: Duration = minutes(15)
     unobserved_for: Duration = minutes(1)
     recovery: Duration = minutes(15)  # what an exporter that was away takes to catch up

@@ -77,8 +77,20 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             """,
         ),
         # Intervals are each exporter's own: they do not add, and their mean means nothing.
-        record("instance_model_version:quality_margin:best", _margin("upper", "lower")),
-        record("instance_model_version:quality_margin:worst", _margin("lower", "upper")),
+        record(
+            "instance_model_version:quality_margin:best",
+            """
+            (
+                last_over_time(model_quality_score_upper{window!="lifetime"}[<bridge>])
+              - on (<metric>) group_left () model_version:quality_objective:target{direction="at_least"}
+              or
+                model_version:quality_objective:target{direction="at_most"}
+              - on (<metric>) group_right () last_over_time(model_quality_score_lower{window!="lifetime"}[<bridge>])
+            )
+            and on (<instance>) (last_over_time(model_quality_state{state="ok"}[<bridge>]) == 1)
+            and on (<instance>) (last_over_time(model_quality_samples[<bridge>]) >= <minimum_samples>)
+            """,
+        ),
         record(
             "model_version:quality_bound:best",
             """
@@ -138,20 +150,6 @@ def _records(p: Parameters) -> tuple[Record, ...]:
             """,
         ),
     )
-
-
-def _margin(at_least: str, at_most: str) -> str:
-    return f"""
-        (
-            last_over_time(model_quality_score_{at_least}{{window!="lifetime"}}[<bridge>])
-          - on (<metric>) group_left () model_version:quality_objective:target{{direction="at_least"}}
-          or
-            model_version:quality_objective:target{{direction="at_most"}}
-          - on (<metric>) group_right () last_over_time(model_quality_score_{at_most}{{window!="lifetime"}}[<bridge>])
-        )
-        and on (<instance>) (last_over_time(model_quality_state{{state="ok"}}[<bridge>]) == 1)
-        and on (<instance>) (last_over_time(model_quality_samples[<bridge>]) >= <minimum_samples>)
-        """
 
 
 def _alerts(p: Parameters) -> tuple[Alert, ...]:

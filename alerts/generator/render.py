@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from alerts.generator import budget, exporter, feedback, owners, quality, release, service, traffic
+from alerts.generator import budget, change, exporter, feedback, forecast, owners, quality, release, service, traffic
 from alerts.generator.parameters import Parameters
 from alerts.generator.rule import Alert, Group, Record, links
 
@@ -25,6 +25,7 @@ def files(parameters: Parameters) -> Mapping[str, tuple[Group, ...]]:
         "quality.yml": (quality.group(p),),
         "budget.yml": (budget.group(p),),
         "release.yml": (release.group(p),),
+        "change.yml": (change.group(p), forecast.group(p)),
         "feedback.yml": (feedback.group(p), feedback.usual(p)),
         "traffic.yml": (traffic.group(p), traffic.usual(p)),
         "service.yml": (service.group(p), service.usual(p)),

@@ -18,7 +18,7 @@ JOB = ("job",)
 EXPORTER = (*JOB, "instance")
 MODEL = (*JOB, "model")
 VERSION = (*MODEL, "version")
-BOARDS = ("fleet", "model", "slices", "pipeline")
+BOARDS = ("fleet", "model", "slices", "release", "pipeline")
 _PLACE = re.compile(r"<([a-z_]+)>")
 
 
@@ -33,7 +33,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alerting rule. `board` and `linked` make its link: which board, and the labels that become its variables."""
+    """An alerting rule. `board` and `linked` make its link: which board, and the labels that become its variables;
+    `linked_with_channel` become variables where the alert has a channel: what comes with a prediction has none."""
 
     name: str
     severity: str  # critical: somebody gets up; warning: somebody looks today; info; none: for other alerts' sake
@@ -45,6 +46,7 @@ class Alert:
     linked: tuple[str, ...]
     owner: str | None = None  # None: the expression brings it, from model_info
     keep_firing: Duration | None = None
+    linked_with_channel: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,27 @@ or
     return f"(\n{indent(inner, '  ')}\n)\n* on ({labels(MODEL)}) group_left (owner) model:owner:info"
 
 
+def ask(query: str, by: Sequence[str]) -> str:
+    """Template text: the pipeline that runs a query; <labels> in it stands for matchers of the alert's labels `by`."""
+    matchers = ",".join(f"{name}=%q" for name in by)
+    values = " ".join([f"$labels.{name}" for name in by] * query.count("<labels>"))
+    return f"printf `{query.replace('<labels>', matchers)}` {values} | query"
+
+
+def shown(query: str, by: Sequence[str], how: str) -> str:
+    """Template text: the first value that a query (see `ask`) gives; `how` is a template function."""
+    return f"{{{{ with {ask(query, by)} }}}}{{{{ . | first | value | {how} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
+
+
+def by_window(query: str, by: Sequence[str]) -> str:
+    """Template text: "0.9 over the last 1h, 0.92 over the last 24h", from a query (see `ask`) of every window."""
+    each = f'{{{{ $score | value | {NUMBER} }}}} over the last {{{{ $score | label "window" }}}}'
+    return (
+        f'{{{{ range $number, $score := {ask(query, by)} | sortByLabel "window" }}}}{{{{ if $number }}}}, {{{{ end }}}}'
+        f"{each}{{{{ else }}}}unknown{{{{ end }}}}"
+    )
+
+
 def look(series: str, by: Sequence[str], shown: str, *, over: str = "last_over_time") -> str:
     """Template text: the last known value of a series that has the alert's labels `by`; `shown` is a template function.
 
@@ -122,16 +145,26 @@ NUMBER = 'printf "%.4g"'
 COUNT = 'printf "%.0f"'
 PERCENT = "humanizePercentage"
 SECONDS = "humanizeDuration"
+TIME = "humanizeTimestamp"
+MEASURE = "{{ $labels.metric }}{{ with $labels.channel }} on channel {{ . }}{{ end }}"
+"""Template text: what is compared or watched."""
 
 
 def links(alert: Alert, parameters: Parameters) -> dict[str, str]:
     """The annotations that lead on: runbook, and board with its variables set."""
     assert alert.board in BOARDS, alert.board
-    variables = "&".join(f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in alert.linked)
+    variables = "&".join(map(_variable, alert.linked))
+    if alert.linked_with_channel:
+        more = "".join(f"&{_variable(name)}" for name in alert.linked_with_channel)
+        variables += f"{{{{ if $labels.channel }}}}{more}{{{{ end }}}}"
     return {
         "runbook_url": f"{parameters.runbooks}/{alert.name}.md",
         "dashboard_url": f"{parameters.grafana}/d/tidegauge-{alert.board}" + (f"?{variables}" if variables else ""),
     }
+
+
+def _variable(name: str) -> str:
+    return f"var-{name}={{{{ $labels.{name} | urlquery }}}}"
 
 
 def _spelled(value: object) -> str:

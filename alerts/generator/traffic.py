@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from alerts.generator.parameters import Parameters
-from alerts.generator.rule import COUNT, MODEL, Alert, Group, Record, fill, held, labels, look
+from alerts.generator.rule import COUNT, MODEL, VERSION, Alert, Group, Record, fill, held, labels, look
 
 WINDOW = (*MODEL, "window")
+LOST = "(last_over_time(model_version:traffic_lost:bool[<bridge>]) == 1)"
+"""Versions that have lost their traffic to others of the model."""
 
 
 def group(parameters: Parameters) -> Group:
@@ -20,6 +22,23 @@ def group(parameters: Parameters) -> Group:
         text = 'sum by (job, model) (increase(model_predictions_total{role="primary"}[<window>]))'
         rules.append(Record("model:predictions:increase", filled(text, window=window), {"window": str(window)}))
     rules += [
+        # By the times of predictions and not by what a counter has done: that is known at once after an outage, and a
+        # canary may be asked rarely. Longer than a canary waits for its next prediction.
+        Record(
+            "model_version:traffic_lost:bool",
+            filled(
+                """
+                  max by (<version>) (last_over_time(model_version_last_prediction_timestamp_seconds[<bridge>]))
+                < bool on (job, model) group_left ()
+                  (
+                      max by (job, model) (last_over_time(model_version_last_prediction_timestamp_seconds[<bridge>]))
+                    - <lost_seconds>
+                  )
+                """,
+                version=labels(VERSION),
+                lost_seconds=p.lost_after.milliseconds // 1000,
+            ),
+        ),
         Record(
             "model:predictions_silent:bool",
             filled('model:predictions:increase{window!="<traffic_window>"} == bool 0'),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dashboards.board import Board
-from dashboards.boards import fleet, model, pipeline, slices
+from dashboards.boards import fleet, model, pipeline, release, slices
 
 BOARDS: dict[str, Board] = {
     "fleet": fleet.BOARD,
     "model": model.BOARD,
+    "release": release.BOARD,
     "slices": slices.BOARD,
     "pipeline": pipeline.BOARD,
 }

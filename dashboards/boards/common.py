@@ -6,7 +6,8 @@ from dashboards.board import INSTANCE, JOB, Variable, drill, series
 from dashboards.panels import Json, Panel, Query, timeseries
 from dashboards.promql import Scope, ratio, total
 
-FLEET, MODEL, SLICES, PIPELINE = "tidegauge-fleet", "tidegauge-model", "tidegauge-slices", "tidegauge-pipeline"
+FLEET, MODEL, RELEASE = "tidegauge-fleet", "tidegauge-model", "tidegauge-release"
+SLICES, PIPELINE = "tidegauge-slices", "tidegauge-pipeline"
 
 NO_SCORE = "No score in this window yet: the states of scores say why"
 NO_TRAFFIC = "No prediction in this time range"
@@ -33,6 +34,10 @@ def variables(*, several: tuple[str, ...], hidden: tuple[str, ...] = ()) -> tupl
 
 def to_model(**chosen: str) -> Json:
     return drill("Open the model", MODEL, **chosen)
+
+
+def to_release(**chosen: str) -> Json:
+    return drill("Open the release", RELEASE, **chosen)
 
 
 def series_to_model(*labels: str) -> tuple[Json, ...]:

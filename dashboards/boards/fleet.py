@@ -14,12 +14,15 @@ from dashboards.boards.common import (
     predictions,
     series_to_model,
     to_model,
+    to_release,
     variables,
 )
+from dashboards.boards.worse import MEASURE, OVERALL, RELEASE_KEY, over_threshold, verdict_code
 from dashboards.panels import (
     CLEAR,
     GREEN,
     RED,
+    RELEASE_VERDICTS,
     SEVERITIES,
     STATE_CODES,
     STATE_TEXTS,
@@ -152,6 +155,85 @@ FIRING = table(
     width=12,
 )
 
+_released = SCOPE.select("model_release_start_timestamp_seconds", *ONE_VERSION)
+_to_release = to_release(model=cell("Model"), version=cell("Version"))
+
+RELEASES = table(
+    "Releases",
+    "Each new version that is compared with the one before it, and what to do. Click one for the evidence.",
+    [
+        Column("Model", "model", links=(_to_release,), width=130),
+        Column("Version", "version", links=(_to_release,)),
+        Column("Baseline", "baseline_version", width=80),
+        Column(
+            "Verdict",
+            expr=verdict_code(SCOPE, RELEASE_KEY, *ONE_VERSION, where=OVERALL),
+            texts=RELEASE_VERDICTS,
+            width=110,
+        ),
+        Column(
+            "Running for",
+            expr=f"time() - {highest(RELEASE_KEY, _released)}",
+            unit="s",
+            width=100,
+        ),
+    ],
+    unit="none",
+    empty="No version is compared with the one before it now",
+    width=10,
+    sort="Verdict",
+    descending=True,
+)
+
+_change = ("model", *MEASURE)
+_getting_worse = (
+    f"group by ({', '.join(_change)}) ({SCOPE.select('model_change_detected', *_change)} == 1"
+    f" or {SCOPE.select('model_objective_breach_timestamp_seconds', *_change)})"
+)
+
+
+def _of_worse(expr: str) -> str:
+    return f"{expr} and on ({', '.join(_change)}) {_getting_worse}"
+
+
+def _breach() -> str:
+    return lowest(_change, SCOPE.select("model_objective_breach_timestamp_seconds", *_change))
+
+
+_to_change = (to_model(model=cell("Model"), version=cell("Version"), channel=cell("Channel"), metric=cell("Metric")),)
+
+GETTING_WORSE = table(
+    "Getting worse by themselves",
+    "Versions that are worse than when they were learned, and since when; or whose trend will miss the objective. "
+    "Evidence is over its threshold: at 1 or more it is a change. Click one for its course.",
+    [
+        Column("Model", "model", links=_to_change, width=110),
+        Column("Version", "version", links=_to_change, width=65),
+        Column("Channel", "channel", width=75),
+        Column("Metric", "metric", width=80),
+        Column(
+            "Change",
+            expr=_of_worse(highest(_change, SCOPE.select("model_change_detected", *_change))),
+            texts={"0": ("none yet", GREEN), "1": ("worse", RED)},
+            width=65,
+            absent="learning",
+        ),
+        Column(
+            "Evidence", expr=_of_worse(over_threshold(SCOPE, "model_change", _change, *_change)), decimals=2, width=75
+        ),
+        Column(
+            "Since",
+            expr=lowest(_change, SCOPE.select("model_change_start_timestamp_seconds", *_change)) + " * 1000",
+            unit="dateTimeAsIso",
+            width=145,
+        ),
+        Column("Will miss in", expr=f"clamp_min({_breach()} - time(), 0)", unit="s", width=95, absent="no forecast"),
+    ],
+    unit="none",
+    empty="No version is worse than it was learned, and no trend leads to missing an objective",
+    width=14,
+)
+
 BOARD = Board(
     uid=FLEET,
     title="Tidegauge / Fleet",
@@ -210,6 +292,7 @@ BOARD = Board(
                 MODELS,
             ),
         ),
+        Section("Which version makes it worse, and which gets worse by itself?", (RELEASES, GETTING_WORSE)),
         Section(
             "Since when?",
             (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboards.board import Board, Section, cell, drill, firing, releases, scope_of
-from dashboards.boards import model_details
+from dashboards.boards import model_changes, model_details
 from dashboards.boards.common import (
     MODEL,
     NO_EXPORTER,
@@ -14,13 +14,16 @@ from dashboards.boards.common import (
     coverage_panel,
     error_ratio,
     predictions,
+    to_release,
     variables,
 )
+from dashboards.boards.worse import OVERALL, verdict_code
 from dashboards.panels import (
     DASHED,
     GREEN,
     PLAIN,
     RED,
+    RELEASE_VERDICTS,
     SEVERITIES,
     STATE_CODES,
     STATE_TEXTS,
@@ -47,7 +50,10 @@ _baseline = SCOPE.select("model_quality_baseline_score", *CHOSEN)
 _lower = SCOPE.select("model_quality_score_lower", *CHOSEN)
 _upper = SCOPE.select("model_quality_score_upper", *CHOSEN)
 _samples = SCOPE.select("model_quality_samples", *CHOSEN)
-_row_link = (drill("Open the slices of this version", SLICES, version=cell("Version")),)
+_row_link = (
+    drill("Open the slices of this version", SLICES, version=cell("Version")),
+    to_release(version=cell("Version")),
+)
 
 VERSIONS = table(
     "Versions now",
@@ -72,6 +78,14 @@ VERSIONS = table(
             f"max by (version, state) ({SCOPE.select('model_quality_state', *CHOSEN)} == 1)",
             texts=STATE_TEXTS,
             width=140,
+        ),
+        Column(
+            "Release",
+            expr=verdict_code(SCOPE, BY_VERSION, *TRAFFIC, where=OVERALL),
+            texts=RELEASE_VERDICTS,
+            links=(to_release(version=cell("Version")),),
+            width=110,
+            absent="no release",
         ),
         Column("Samples", expr=highest(BY_VERSION, _samples), unit="short"),
         Column("Coverage", expr=coverage(SCOPE, BY_VERSION, *SERIES), unit="percentunit", decimals=0),
@@ -99,35 +113,52 @@ VERSIONS = table(
 )
 
 
+def _trusted(expr: str, by: tuple[str, ...], *labels: str, where: str = "") -> str:
+    """The values where some exporter has enough samples: the first few would stretch the axis, and say nothing."""
+    states = SCOPE.select("model_quality_state", *labels, where=", ".join(filter(None, (where, OK))))
+    return f"{expr} and on ({', '.join(by)}) ({highest(by, states)} == 1)"
+
+
+def _others() -> str:
+    """Scores of the versions that the panel is not about; while it repeats, $version is one of them."""
+    labels, others = (*(label for label in CHOSEN if label != "version"),), 'version!~"$version"'
+    scores = pooled(SCOPE, "model_quality", BY_VERSION, *labels, where=others)
+    return _trusted(scores, BY_VERSION, *labels, where=others)
+
+
 def _band(title: str) -> Panel:
-    """One version's score within its interval; names are fixed, so that the area between the ends can be filled."""
+    """One version's score within its interval; names are fixed, so that the area between the ends can be filled.
+
+    The other versions are thin lines: Grafana cannot fill a band for each of several series of one query.
+    """
     return timeseries(
         title,
-        "The score with its pointwise 95 % interval: where it likely is, for looking at. The dashed lines are the "
-        "objective and the best constant answer.",
-        Query(pooled(SCOPE, "model_quality", (), *CHOSEN), "score"),
-        Query(lowest((), _lower), "lower"),
-        Query(highest((), _upper), "upper"),
+        "The score with its pointwise 95 % interval: where it likely is, for looking at. Thin lines are the other "
+        "versions, the dashed ones the objective and the best constant answer.",
+        Query(_trusted(pooled(SCOPE, "model_quality", (), *CHOSEN), (), *CHOSEN), "score"),
+        Query(_trusted(lowest((), _lower), (), *CHOSEN), "lower"),
+        Query(_trusted(highest((), _upper), (), *CHOSEN), "upper"),
+        Query(_others(), "{{version}}"),
         Query(highest((), _objective), "objective"),
-        Query(highest(("baseline",), _baseline), "baseline: {{baseline}}"),
+        Query(_trusted(highest(("baseline",), _baseline), (), *CHOSEN), "baseline: {{baseline}}"),
         unit="none",
         decimals=3,
         empty=NO_SCORE,
         width=12,
         repeat="version",
         overrides=(
-            by_name("score", color=colour(GREEN)),
-            by_name("lower", color=colour(GREEN), custom_lineWidth=0, custom_showPoints="never"),
+            by_pattern(".*", custom_lineWidth=1, custom_showPoints="never"),
+            by_name("score", color=colour(GREEN), custom_lineWidth=2),
+            by_name("lower", color=colour(GREEN), custom_lineWidth=0),
             by_name(
                 "upper",
                 color=colour(GREEN),
                 custom_lineWidth=0,
-                custom_showPoints="never",
                 custom_fillBelowTo="lower",
                 custom_fillOpacity=20,
             ),
-            by_name("objective", color=colour(RED), custom_lineStyle=DASHED),
-            by_pattern("^baseline", color=colour(PLAIN), custom_lineStyle=DASHED, custom_lineWidth=1),
+            by_name("objective", color=colour(RED), custom_lineStyle=DASHED, custom_lineWidth=2),
+            by_pattern("^baseline", color=colour(PLAIN), custom_lineStyle=DASHED),
         ),
     )
 
@@ -136,11 +167,7 @@ QUALITY = timeseries(
     "Quality by version",
     "The chosen metric of each version with enough samples, over the chosen window as of each moment, and the "
     "objective (dashed). Blue marks show when a version was first seen, red ones when alerts fired.",
-    Query(
-        f"{pooled(SCOPE, 'model_quality', BY_VERSION, *CHOSEN)} and on (version) "
-        f"({highest(BY_VERSION, SCOPE.select('model_quality_state', *CHOSEN, where=OK))} == 1)",
-        "{{version}}",
-    ),
+    Query(_trusted(pooled(SCOPE, "model_quality", BY_VERSION, *CHOSEN), BY_VERSION, *CHOSEN), "{{version}}"),
     Query(highest((), _objective), "objective"),
     unit="none",
     decimals=3,
@@ -247,6 +274,7 @@ BOARD = Board(
                 FIRING,
             ),
         ),
+        Section("Does it get worse by itself, and when will it be too bad?", model_changes.CHANGES),
         Section("How sure is that? Each version with its interval", (_band("Version $version"),)),
         Section("What exactly is wrong?", model_details.QUALITY),
         Section("What says so before the labels come?", model_details.PROXIES),

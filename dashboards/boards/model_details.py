@@ -51,6 +51,7 @@ ALL_METRICS = table(
             "Baseline",
             expr=highest(METRIC, SCOPE.select("model_quality_baseline_score", *SERIES, where='baseline="constant"')),
             decimals=3,
+            width=80,
         ),
         Column(
             "State",

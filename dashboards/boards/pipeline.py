@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.board import Board, Section, firing, releases, scope_of
 from dashboards.boards.common import NO_EXPORTER, NO_FEEDBACK, PIPELINE, coverage, coverage_panel, variables
-from dashboards.panels import GREEN, RED, YELLOW, Query, heatmap, stat, state_timeline, timeseries
+from dashboards.panels import CLEAR, GREEN, RED, YELLOW, Query, heatmap, stat, state_timeline, timeseries
 from dashboards.promql import aggregate, highest, lowest, ratio, total
 from dashboards.tables import Column, table
 
@@ -91,7 +91,8 @@ NOW = (
     ),
     table(
         "Exporters",
-        "Each exporter: whether it is scraped, has caught up and took its configuration, and how old its numbers are.",
+        "Each exporter: whether it is scraped, has caught up and took its configuration, how old its numbers are, and "
+        "whether a log cannot be read.",
         [
             Column("Instance", "instance"),
             Column("Up", expr=highest(INSTANCE, SCOPE.select("up")), texts=YES_NO, width=70),
@@ -119,6 +120,14 @@ NOW = (
                 expr=total(INSTANCE, SCOPE.growth("tidegauge_snapshot_failures_total")),
                 unit="none",
                 decimals=0,
+            ),
+            Column(
+                "Unreadable files",
+                expr=total(INSTANCE, SCOPE.select("tidegauge_unreadable_files")),
+                unit="none",
+                decimals=0,
+                steps=((None, CLEAR), (1, RED)),
+                width=130,
             ),
             Column("Pending", expr=total(INSTANCE, SCOPE.select("tidegauge_pending_predictions")), unit="short"),
             Column("Memory", expr=highest(INSTANCE, SCOPE.select("process_resident_memory_bytes")), unit="bytes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.board import Board, Section, Variable, cell, drill, firing, releases, scope_of
 from dashboards.boards.common import MODEL, NO_EXPORTER, SLICES, variables
+from dashboards.boards.worse import evidence_panel, over_threshold
 from dashboards.panels import (
     GREEN,
     ORANGE,
@@ -92,6 +93,43 @@ WORST = table(
     empty=NO_SLICES,
     height=10,
     sort="Worse by",
+    descending=True,
+)
+
+FAILING = ("model", "version", "channel", "metric", "slice_key")
+NOT_LEARNED = "No slice is learned yet: that takes 5,000 labels of its own, and change.learning (7 days)"
+_over = over_threshold(SCOPE, "model_slice_change", BY_SLICE, *FAILING)
+
+
+def _change(ending: str) -> str:
+    return SCOPE.select(f"model_slice_change_{ending}", *FAILING)
+
+
+GETTING_WORSE = table(
+    "Slices that were learned",
+    "Which are worse than when they were learned. They are judged together: of those called worse, at most one in ten "
+    "is not, on average. Evidence is over its threshold.",
+    [
+        Column("Slice", "slice_value"),
+        Column("Version", "version"),
+        Column(
+            "Change",
+            expr=highest(BY_SLICE, _change("detected")),
+            texts={"0": ("none", GREEN), "1": ("worse", RED)},
+            width=75,
+        ),
+        Column("Evidence", expr=_over, decimals=2),
+        Column(
+            "Worse since",
+            expr=lowest(BY_SLICE, _change("start_timestamp_seconds")) + " * 1000",
+            unit="dateTimeAsIso",
+            width=150,
+        ),
+    ],
+    unit="none",
+    empty=NOT_LEARNED,
+    width=10,
+    sort="Evidence",
     descending=True,
 )
 
@@ -202,6 +240,21 @@ BOARD = Board(
                     empty=NO_SLICES,
                     height=9,
                 ),
+            ),
+        ),
+        Section(
+            "Which slices get worse?",
+            (
+                evidence_panel(
+                    "Evidence that a slice gets worse",
+                    "For each slice, as a multiple of the threshold that e-BH asks for: the more slices get worse, the "
+                    "lower it is.",
+                    _over,
+                    LEGEND,
+                    empty=NOT_LEARNED,
+                    width=14,
+                ),
+                GETTING_WORSE,
             ),
         ),
         Section(

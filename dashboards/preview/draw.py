@@ -5,6 +5,7 @@ An approximation of Grafana that shows the same data, texts, colours and places;
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from dashboards.preview.grafana import Json
 from dashboards.preview.layout import Place
 from dashboards.preview.style import Box, Palette, legend, mapped, overrides, step_colour
 from dashboards.preview.svg import Canvas, length
-from dashboards.preview.units import ticks, written
+from dashboards.preview.units import decades, ticks, written
 
 Point = tuple[float, float]
 
@@ -148,14 +149,19 @@ def _axes(
     """Draws axes, grid and annotations; the plot's room, and what maps time and value to pixels."""
     theme, config, view = canvas.theme, place.panel["fieldConfig"]["defaults"], place.view
     low, high = float(config.get("min", min(values))), float(config.get("max", max(values)))
+    logarithmic = config["custom"].get("scaleDistribution", {}).get("type") == "log"
+    if logarithmic:
+        low, high = math.log10(low), math.log10(high)
     if high <= low:
         low, high = (
             (low, low + 1) if "min" in config else (low - abs(low) * 0.1 - 0.5e-3, low + abs(low) * 0.1 + 0.5e-3)
         )
     pad = (high - low) * 0.06
     low, high = low - (0 if "min" in config else pad), high + (0 if "max" in config else pad)
-    marked = ticks(low, high, max(2, int(box.height / 38)))
-    labels = [written(tick, config["unit"], _tick_decimals(marked, config["unit"])) for tick in marked]
+    wanted = max(2, int(box.height / 38))
+    marked = decades(low, high, wanted) if logarithmic else ticks(low, high, wanted)
+    decimals = None if logarithmic else _tick_decimals(marked, config["unit"])
+    labels = [written(tick, config["unit"], decimals) for tick in marked]
     left = max(length(label, 11) for label in labels) + 8
     plot = Box(box.x + left, box.y + 4, box.width - left - 8, box.height - 22)
 
@@ -163,6 +169,8 @@ def _axes(
         return plot.x + (at - view.start) / (view.end - view.start) * plot.width
 
     def up(value: float) -> float:
+        if logarithmic:
+            value = math.log10(value) if value > 0 else low
         return plot.y + plot.height - (min(max(value, low), high) - low) / (high - low) * plot.height
 
     for tick, label in zip(marked, labels, strict=True):

@@ -53,3 +53,10 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(factor * unit for factor in (1, 2, 2.5, 5, 10) if factor * unit >= rough)
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def decades(low: float, high: float, wanted: int = 5) -> list[float]:
+    """Powers of ten between 10**low and 10**high, about as many as wanted."""
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    step = max(1, math.ceil((last - first) / wanted))
+    return [10.0**power for power in range(first, last + 1) if power % step == 0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +33,7 @@ class Plan:
     duration: int = 900_000  # ms over which the scenario runs; it begins before the demo does
     shown_every: float = 5.0  # s between two tables in the terminal
     links: Mapping[str, str] = field(default_factory=dict)  # of the page, by the names of the configuration
+    trouble: Callable[[], str] = str  # asked at every refresh: why the demo must end; "" while it can go on
     notes: str = (
         "Only the exporter runs here. In a checkout, `make demo` adds Prometheus with the alert rules, and\n"
         "Alertmanager with a receiver that prints its notifications.\n"
@@ -45,8 +46,9 @@ class Plan:
 
 
 def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) -> int:
-    """Runs until SIGINT, SIGTERM or SIGHUP; the exit status. `listen` is "host:port"."""
+    """Runs until SIGINT, SIGTERM or SIGHUP, or until there is trouble; the exit status. `listen` is "host:port"."""
     plan = plan or Plan()
+    trouble = ""
     log.configure("warning", "logfmt")
     with TemporaryDirectory(prefix="tidegauge-demo-") as name:
         directory = Path(name)
@@ -64,8 +66,16 @@ def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) 
             )
         )
         terminal = _Terminal(plan.shown_every)
+
+        def refreshed(samples: Sequence[AnySamples]) -> None:
+            nonlocal trouble
+            terminal.show(samples)
+            trouble = trouble or plan.trouble()
+            if trouble:
+                runner.stop()
+
         try:
-            runner = Runner(directory / CONFIGURATION, listen=listen, web_config=web_config, on_refresh=terminal.show)
+            runner = Runner(directory / CONFIGURATION, listen=listen, web_config=web_config, on_refresh=refreshed)
         except (ConfigurationError, OSError, ValueError) as error:
             print(f"tidegauge: {_refusal(listen, error)}", file=sys.stderr)
             return 2
@@ -75,8 +85,10 @@ def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) 
         print(_welcome(scenario.description, address, directory, plan.notes), flush=True)
         with Live(plan.scenario, directory, duration=plan.duration, history=plan.history):
             runner.run()
+    if trouble:
+        print(f"\ntidegauge: {trouble}", file=sys.stderr, flush=True)
     print("\nStopped; the temporary directory is gone.", flush=True)
-    return 0
+    return 1 if trouble else 0
 
 
 def _refusal(listen: str, error: Exception) -> str:

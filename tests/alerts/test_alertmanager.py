@@ -26,6 +26,8 @@ from tests.processes import tool, wait_until
 CONFIGURATION = trial.HERE / "alertmanager.yml"
 GOLDEN = Path(__file__).parent / "golden"
 FRAUD = {"job": "tidegauge", "model": "fraud"}
+ACCURACY = {**FRAUD, "version": "v2", "channel": "outcome", "metric": "accuracy"}
+GERMANY = {**ACCURACY, "slice_key": "country", "slice_value": "DE"}
 UPDATE = "TIDEGAUGE_UPDATE_GOLDEN" in os.environ
 """Set it to write the golden files anew; then read the difference."""
 
@@ -61,6 +63,12 @@ def test_secrets_are_only_in_files() -> None:
         ("pager", {"alertname": "TidegaugeDown", "severity": "critical", "job": "tidegauge", "owner": "platform"}),
         ("team", {"alertname": "TidegaugeLagging", "severity": "warning", "job": "tidegauge", "owner": "platform"}),
         ("archive", {"alertname": "TidegaugeSampling", "severity": "info", "job": "tidegauge", "owner": "platform"}),
+        ("pager", {"alertname": "ModelReleaseRegressed", "severity": "critical", **FRAUD, "version": "v2"}),
+        ("payments-pager", {"alertname": "ModelReleaseRegressed", "severity": "critical", "owner": "payments"}),
+        ("team", {"alertname": "ModelReleaseUndecided", "severity": "warning", **FRAUD, "version": "v2"}),
+        ("payments", {"alertname": "ModelDegrading", "severity": "warning", **FRAUD, "owner": "payments"}),
+        ("team", {"alertname": "ModelSliceDegrading", "severity": "warning", **FRAUD, "slice_value": "DE"}),
+        ("team", {"alertname": "ModelObjectiveBreachForecast", "severity": "warning", **FRAUD}),
         ("nobody", {"alertname": "ModelUnobserved", "severity": "none", **FRAUD, "owner": "payments"}),
         ("watchdog", {"alertname": "Watchdog", "severity": "none", "owner": "platform"}),
         ("team", {"alertname": "SomethingElse"}),
@@ -163,6 +171,32 @@ DOWN = about("TidegaugeDown", "critical", job="tidegauge", instance="a:8433")
             True,
         ),
         ([about("ModelSilent", "critical", **FRAUD)], about("ModelTrafficCollapsed", "warning", **FRAUD), True),
+        ([about("ModelDegrading", "warning", **ACCURACY)], about("ModelSliceDegrading", "warning", **GERMANY), True),
+        (
+            [about("ModelDegrading", "warning", **{**ACCURACY, "metric": "brier"})],
+            about("ModelSliceDegrading", "warning", **GERMANY),
+            False,
+        ),
+        (
+            [about("ModelDegrading", "warning", **{**ACCURACY, "version": "v1"})],
+            about("ModelSliceDegrading", "warning", **GERMANY),
+            False,
+        ),
+        (
+            [about("ModelSliceDegrading", "warning", **GERMANY)],
+            about("ModelDegrading", "warning", **ACCURACY),
+            False,
+        ),
+        (
+            [about("ModelReleaseRegressed", "critical", **FRAUD, version="v2", baseline_version="v1")],
+            about("ModelSliceDegrading", "warning", **GERMANY),
+            True,
+        ),
+        (
+            [about("ModelReleaseRegressed", "critical", **FRAUD, version="v2", baseline_version="v1")],
+            about("ModelObjectiveMissed", "critical", **FRAUD, version="v2"),
+            False,
+        ),
         ([about("Watchdog", "none")], about("ModelObjectiveMissed", "critical", **FRAUD), False),
         (
             [about("SomethingElse", "critical")],
@@ -188,6 +222,15 @@ def test_what_mutes_what(
     finally:
         muting.post([{**alert, "endsAt": "2020-01-01T00:00:00Z"} for alert in everything])
         wait_until(lambda: not muting.alerts(), seconds=10, what="the alerts to be gone")
+
+
+def test_ten_slices_are_one_notification(tmp_path: Path) -> None:
+    with WebSink() as sink, Alertmanager(trial.alertmanager(tmp_path, receiver=sink.url, faster=30)) as manager:
+        manager.post(
+            [about("ModelSliceDegrading", "warning", **{**GERMANY, "slice_value": f"country {n}"}) for n in range(10)]
+        )
+        sink.wait("ModelSliceDegrading", "firing")
+        assert [len(call.body["alerts"]) for call in sink.calls] == [10]
 
 
 # --- what people read -------------------------------------------------------------------------------------------------

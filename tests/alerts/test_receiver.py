@@ -101,9 +101,9 @@ def test_runbooks_can_be_read_and_boards_lead_on(url: str) -> None:
 
     runbook = (HERE / "runbooks" / "ModelObjectiveMissed.md").read_text()
     assert get("/runbooks/ModelObjectiveMissed.md").text == runbook
-    assert get("/runbooks/missed").text == runbook, "the verdict of the exporter's page"
+    assert get("/runbooks/ModelObjectiveMissed").text == runbook
     listed = get("/runbooks/../../README.md").text
-    assert "ModelObjectiveMissed.md\n" in get("/runbooks/save_failed").text
+    assert "ModelObjectiveMissed.md\n" in get("/runbooks/Unheard").text
     assert "Tidegauge does" not in listed, "nothing but runbooks"
     assert get("/d/tidegauge-model?var-model=fraud").headers["Location"] == BOARD
     assert get("/healthy").status_code == 200

@@ -9,6 +9,9 @@ import pytest
 
 from alerts.generator.render import RULES, alerts
 from tests.alerts.queries import PARAMETERS, existing, metrics, nodes, parse, selectors
+from tidegauge.assess.verdicts import MISSED, SILENT
+from tidegauge.pipeline.runbooks import ALERTS as BY_CODE
+from tidegauge.pipeline.runbooks import DUPLICATE, RECORDS, REFUSED, alert
 
 RUNBOOKS = RULES.with_name("runbooks")
 PAGES = sorted(RUNBOOKS.glob("*.md"))
@@ -19,6 +22,25 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 def test_there_is_one_page_an_alert_and_none_without() -> None:
     assert [page.stem for page in PAGES] == NAMES
+
+
+def test_links_of_the_exporters_page_lead_to_alerts_that_have_a_page() -> None:
+    assert {*BY_CODE.values(), REFUSED} <= set(NAMES)
+    # What is left out of the refused records is what the alert leaves out.
+    (refused,) = [one for one in alerts(PARAMETERS) if one.name == REFUSED]
+    unused = DUPLICATE.removeprefix(RECORDS)
+    assert f'result!~"accepted|{unused}"' in refused.expression
+    assert (alert(DUPLICATE), alert(f"{RECORDS}late")) == (None, REFUSED)
+
+
+def test_the_table_of_problems_names_the_alert_that_each_leads_to() -> None:
+    section = (RULES.parents[1] / "docs" / "page.md").read_text(encoding="utf-8").split("## Problems")[1]
+    rows = re.findall(r"^\| (`.+?`[^|]*) \|[^|]*\| (.+?) \|$", section.split("\n## ")[0], re.MULTILINE)
+    told = {code: name.strip("`") for codes, name in rows for code in re.findall(r"`(\w+)`", codes)}
+    assert told.keys() >= BY_CODE.keys() - {MISSED, SILENT}
+    assert told == {code: alert(f"{code}late" if code == RECORDS else code) or "none" for code in told}
+    for verdict in (MISSED, SILENT):
+        assert re.search(rf"`{verdict}`\s(leads\s)?to\s`{BY_CODE[verdict]}`", section)
 
 
 @every_page

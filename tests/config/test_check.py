@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tidegauge.assess.detectors import quality
+from tidegauge.assess.measures import scored
+from tidegauge.assess.measures.measure import PROPORTION
+from tidegauge.assess.releases import lifecycle
+from tidegauge.assess.sequential import before_after, profile
+from tidegauge.config import check
 from tidegauge.config.check import explain
 from tidegauge.config.load import load
+from tidegauge.config.settings import DAY
 
 EVERYTHING = """\
 state: /var/lib/tidegauge
@@ -70,15 +77,80 @@ model fraud: binary, owned by payments
   reference: {tmp_path}/reference.csv
   objective: accuracy >= 0.95
   objective: log_loss <= 0.3
-  release margin: accuracy may be worse by 0.01
+  release: a new version is compared for 14d with the one that had most predictions in the 24h before it, 1,000 at least
+    accuracy of outcome: decides; may be worse by 0.01
+    log_loss of outcome: decides; may be worse by a tenth of the old version's
+    reported_error_rate of complaints: decides; may be worse by a fifth of the old version's errors, at least 0.005
+    error_ratio: shown early, does not decide; may be worse by a fifth of the old version's errors, at least 0.005
+    latency_seconds: shown early, does not decide; may be worse by a tenth of the old version's
+    wrong verdicts, however often it is looked at: one no worse is rolled back with probability 0.05 at most\
+ (0.0167 for each of the 3 that decide), one worse by its margin is promoted with 0.05 at most
+    needed first: 200 outcomes of the old version; of one that stops when the new one starts, 24 hours of them,\
+ and 7 days to promote
+  change: each version is watched for getting worse by accuracy of outcome, log_loss of outcome,\
+ reported_error_rate of complaints
+    so is each value of country: of those said to be failing, at most one in ten is not
+    false alarms: one in 90d of the model at most, on average, and as many of slices
+    learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
 
 models not named above (at most 100): multiclass
   channel outcome: complete, mature after 0s; silence then means nothing
   windows: 1h (moving by 1m), 24h (moving by 30m)
   predictions wait for feedback: 1d5m, at most 10,000,000 of them
   classes: a, b
+  release: a new version is compared for 14d with the one that had most predictions in the 24h before it, 1,000 at least
+    accuracy of outcome: decides; may be worse by a fifth of the old version's errors, at least 0.005
+    error_ratio: shown early, does not decide; may be worse by a fifth of the old version's errors, at least 0.005
+    latency_seconds: shown early, does not decide; may be worse by a tenth of the old version's
+    wrong verdicts, however often it is looked at: one no worse is rolled back with probability 0.05 at most,\
+ one worse by its margin is promoted with 0.05 at most
+    needed first: 200 outcomes of the old version; of one that stops when the new one starts, 24 hours of them,\
+ and 7 days to promote
+  change: each version is watched for getting worse by accuracy of outcome
+    false alarms: one in 90d of the model at most, on average
+    learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
 """
     )
+
+
+def told_of(directory: Path, more: str) -> str:
+    """What is said of a model with this in its configuration."""
+    file = directory / "tidegauge.yml"
+    model = "models:\n  - name: m\n    task: regression\n    feedback: {o: {maturity: 1h}}\n"
+    file.write_text(f"sources: [{{predictions: p}}]\n{model}{more}")
+    return explain(load(file))
+
+
+def test_what_decides_about_a_release_is_told_apart_from_what_only_comes_early(tmp_path: Path) -> None:
+    told = told_of(
+        tmp_path,
+        "    signals: {click: {type: boolean, better: higher}, rating: {type: numeric, better: higher}, "
+        "mood: {type: numeric}}\n    release: {margins: {error_ratio: 0.002, mae: 0}, alpha: 0.02, duration: 3d}\n",
+    )
+    assert "compared for 3d with" in told
+    assert "mae of o: decides; must be better\n" in told
+    assert "error_ratio: decides; may be worse by 0.002\n" in told
+    assert "latency_seconds: shown early, does not decide; may be worse by a tenth" in told
+    assert "signal:click: shown early, does not decide; may be worse by a fifth" in told
+    assert "signal:rating: shown early, does not decide; may be worse by a tenth" in told
+    assert "mood" not in told, "nobody knows which way of it is good"
+    assert "probability 0.02 at most (0.01 for each of the 2 that decide)" in told
+
+
+def test_the_promise_about_false_alarms_is_said_as_it_was_configured(tmp_path: Path) -> None:
+    told = told_of(tmp_path, "    change: {false_alarm_interval: 30d, learning: 12h}\n")
+    assert "false alarms: one in 30d of the model at most, on average\n" in told
+    assert "and 12h of the model with its daily and weekly cycle; of later versions 12h\n" in told
+
+
+def test_what_is_said_to_be_needed_is_what_the_comparisons_and_detectors_need() -> None:
+    assert check.LEAST_TRAFFIC == lifecycle.LEAST_TRAFFIC
+    assert check.REFERENCE_ROWS == quality.REFERENCE_ROWS
+    assert (check.LEARNED_ROWS, DAY) == (profile.ROWS, profile.LEVEL_MS)
+    assert check.HOURS_TO_COMPARE == before_after.HOURS_TO_COMPARE
+    assert 24 * check.DAYS_TO_PROMOTE == before_after.HOURS_TO_PROMOTE
+    proportions = {name for name, form in scored._FORMS.items() if form.kind == PROPORTION}
+    assert set(check.SHARES) == proportions | {"error_ratio"}
 
 
 def test_a_configuration_without_a_star_says_what_becomes_of_other_models(tmp_path: Path) -> None:

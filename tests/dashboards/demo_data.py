@@ -70,9 +70,10 @@ def filled_prometheus(directory: Path, *, scrapes: int = SCRAPES) -> Iterator[Fi
 def _tell(directory: Path, story: Path, start: int, end: int) -> None:
     (directory / "tidegauge.yml").write_text(demo_traffic.CONFIGURATION)
     traffic = demo_traffic.Traffic(start, end - start)
+    traffic.write_past(directory)
     traffic.write(directory, start + SCRAPE_INTERVAL)
     with Exporter(directory / "tidegauge.yml") as exporter, story.open("w") as kept:
-        exporter.wait_ready()
+        exporter.wait_ready(seconds=180)  # weeks are read first
         for at in range(start + SCRAPE_INTERVAL, end + 1, SCRAPE_INTERVAL):
             traffic.write(directory, at)
             wait_until(partial(_has_read, exporter, directory), seconds=60, what="a refresh with all that was written")

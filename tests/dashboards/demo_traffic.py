@@ -1,12 +1,14 @@
 """The logs of five models, one of each task, in a company that has just released a worse version of one of them.
 
-All healthy but one: version v2 of `fraud` takes a growing share of the traffic from the middle on, and is wrong more
-often in Brazil. Its own generator, since the boards must be filled for every task.
+Version v2 of `fraud` takes a growing share of the traffic from the middle on, and is wrong more often in Brazil. A new
+version of `triage` is no worse than the one before. `delivery-time` has become worse in Oslo, week by week. Its own
+generator, since the boards must be filled for every task.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ models:
     owner: payments
     task: binary
     feedback: &feedback {outcome: {maturity: 10m}}
+    change: &change {learning: 5d}
     slices: [country]
     windows: [1h]
     signals:
@@ -45,6 +48,7 @@ models:
     task: regression
     feedback: *feedback
     slices: [city]
+    change: *change
     windows: [1h]
     objectives: {mae: 6}
   - name: search
@@ -82,8 +86,11 @@ WORDS = (
 )
 RATES = {"fraud": 2.0, "triage": 0.6, "delivery-time": 0.6, "search": 0.4, "dictation": 0.15}
 """Predictions a second."""
-DELAY = 120
-"""Mean time to feedback, in seconds."""
+PAST = ("fraud", "delivery-time")
+"""Models that have been in use for PAST_DAYS before the story, at the same hours of each day."""
+PAST_DAYS, PAST_A_DAY = 22, 1300
+DELAY, DAY = 120, 86_400
+"""Mean time to feedback, and a day, in seconds."""
 
 Record = dict[str, Any]
 
@@ -100,14 +107,23 @@ class Traffic:
         self._count = 0
         self._due: list[tuple[float, str, Record]] = []  # when, which log, what
 
+    def write_past(self, directory: Path) -> None:
+        """The weeks before the story."""
+        for day in range(PAST_DAYS, 0, -1):
+            start = self._start - day * DAY
+            self._write(directory, start, start + self._duration, dict.fromkeys(PAST, PAST_A_DAY / self._duration))
+
     def write(self, directory: Path, until: int) -> None:
         """Appends what happens until then."""
-        written: dict[str, list[Record]] = {"predictions": [], "feedback": [], "reports": []}
-        for model, rate in RATES.items():
-            number = self._random.poisson(rate * (until - self._now))
-            for at in sorted(self._random.uniform(self._now, until, number)):
-                written["predictions"].append(self._predict(model, float(at)))
+        self._write(directory, self._now, until, RATES)
         self._now = until
+
+    def _write(self, directory: Path, since: int, until: int, rates: Mapping[str, float]) -> None:
+        written: dict[str, list[Record]] = {"predictions": [], "feedback": [], "reports": []}
+        for model, rate in rates.items():
+            number = self._random.poisson(rate * (until - since))
+            for at in sorted(self._random.uniform(since, until, number)):
+                written["predictions"].append(self._predict(model, float(at)))
         written["predictions"].sort(key=lambda record: str(record["timestamp"]))
         ripe = sorted((one for one in self._due if one[0] < until), key=lambda one: one[0])
         self._due = [one for one in self._due if one[0] >= until]
@@ -162,7 +178,8 @@ class Traffic:
     def _triage(self, record: Record, at: float, progress: float) -> str:
         random = self._random
         weights = random.dirichlet((0.4, 0.3, 0.2, 0.1))
-        record |= {"version": "2024-05", "prediction": TOPICS[int(weights.argmax())]}
+        new = random.random() < np.interp(progress, [0.4, 0.45], [0, 0.5])
+        record |= {"version": "2024-06" if new else "2024-05", "prediction": TOPICS[int(weights.argmax())]}
         record["scores"] = {topic: round(float(weight), 6) for topic, weight in zip(TOPICS, weights, strict=True)}
         return str(random.choice(TOPICS, p=weights))
 
@@ -170,7 +187,9 @@ class Traffic:
         random = self._random
         city = str(random.choice(CITIES))
         truth = float(random.lognormal(3.4, 0.3))
-        record["prediction"] = round(truth + float(random.normal(0, 8 if city == "Oslo" else 5)), 2)
+        age = max(0.0, (at - self._start) / DAY / PAST_DAYS + 1)
+        spread = 2 + 9 * age if city == "Oslo" else 4.5
+        record["prediction"] = round(truth + float(random.normal(0, spread)), 2)
         record["slices"] = {"city": city}
         return round(truth, 2)
 

@@ -17,7 +17,8 @@ SCRAPES = 60
 PICTURES: dict[str, tuple[str, Theme, int | None, dict[str, Sequence[str]]]] = {
     "board-fleet": ("fleet", DARK, None, {}),
     "board-model": ("model", DARK, 3, {"model": ["fraud"]}),
-    "board-slices": ("slices", LIGHT, 2, {"model": ["fraud"]}),
+    "board-release": ("release", DARK, None, {"model": ["fraud"]}),
+    "board-slices": ("slices", LIGHT, 3, {"model": ["delivery-time"], "metric": ["mae"]}),
     "board-pipeline": ("pipeline", LIGHT, 3, {}),
 }
 """File name -> board, theme, how many of its sections, and what is chosen."""

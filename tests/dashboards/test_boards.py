@@ -14,10 +14,11 @@ import dashboards
 from dashboards.__main__ import written
 from dashboards.board import COLUMNS, KEPT
 from dashboards.boards import BOARDS
-from dashboards.panels import STATE_CODES, STATE_TEXTS
+from dashboards.panels import CHANGE_STATES, RELEASE_VERDICTS, STATE_CODES, STATE_TEXTS
 from dashboards.preview.picture import HONEST
 from tests.dashboards.linter import RULES, panels, selectors, targets
 from tidegauge.assess.counts import STATES as ALL_STATES
+from tidegauge.assess.detectors.readings import CHANGE_STATES as ALL_CHANGE_STATES
 from tidegauge.publish.catalogue import NAMED
 
 Json = dict[str, Any]
@@ -28,6 +29,7 @@ GIVEN_BY_THE_PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_to
 QUESTIONS = {
     "fleet": "Which of my models is in trouble?",
     "model": "How good is it, since when?",
+    "release": "Is the new version worse, and what shall I do?",
     "slices": "Is it equally good for everybody?",
     "pipeline": "Can I trust these numbers?",
 }
@@ -254,6 +256,38 @@ def test_fleet_rows_and_lines_lead_to_their_model() -> None:
         "Feedback coverage",
         "Firing alerts",
     } <= leading
+
+
+@pytest.mark.parametrize(
+    ("name", "titles"),
+    [
+        ("fleet", {"Releases"}),
+        ("model", {"Versions now"}),
+        ("release", {"Releases of this model"}),
+    ],
+)
+def test_rows_of_releases_lead_to_the_release_and_back_to_the_model(name: str, titles: set[str]) -> None:
+    def leading(board: str, uid: str) -> set[str]:
+        return {panel["title"] for panel, url in links(committed(board)) if url.startswith(f"/d/{uid}?")}
+
+    assert titles <= leading(name, "tidegauge-release")
+    assert {"What is compared", "Releases of this model"} <= leading("release", "tidegauge-model")
+
+
+def test_evidence_is_on_a_logarithmic_axis_with_its_threshold() -> None:
+    found = {
+        panel["title"]: panel for name in BOARDS for panel in panels(committed(name)) if "vidence" in panel["title"]
+    }
+    assert len(found) == 4
+    for title, panel in found.items():
+        assert panel["fieldConfig"]["defaults"]["custom"]["scaleDistribution"] == {"type": "log", "log": 10}, title
+        assert panel["fieldConfig"]["defaults"]["min"] > 0, title
+        assert "enough" in [target["legendFormat"] for target in panel["targets"]], title
+
+
+def test_every_verdict_and_state_of_change_has_words() -> None:
+    assert [text for text, _ in RELEASE_VERDICTS.values()] == ["promote", "keep watching", "roll back"]
+    assert len(CHANGE_STATES) == len(ALL_CHANGE_STATES)
 
 
 def test_releases_and_firing_alerts_are_marked_on_every_board(board: Json) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dashboards.boards import fleet, slices
+from dashboards.boards import fleet, release, slices, worse
 from dashboards.preview.grafana import ALL, Prometheus, View
 from dashboards.promql import HEADLINES, LOWER_IS_BETTER, pooled, state_code
 from tests.dashboards.test_boards import committed
@@ -185,6 +185,84 @@ def test_worse_is_lower_or_higher_as_the_metric_has_it(tmp_path: Path, metric: s
     chosen = {"model": "fraud", "channel": "outcome", "metric": metric, "window": "1h", "slice_key": "country"}
     expr = f"round({filled('slices', slices.HARM, **chosen)}, 0.001)"
     check(tmp_path, expr, series, {'{version="v1",slice_value="BR"}': worse_by})
+
+
+RELEASED = 'model="fraud",version="v2",baseline_version="v1"'
+
+
+def of_release(expr: str) -> str:
+    return filled("release", expr, model="fraud", channel="outcome", metric="accuracy", window="1h")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        ("promote", "promote", 0),
+        ("promote", "keep_watching", 1),
+        ("keep_watching", "keep_watching", 1),
+        ("keep_watching", "roll_back", 2),
+        ("promote", "roll_back", 2),
+    ],
+)
+def test_one_exporter_is_enough_to_roll_back_and_all_are_needed_to_promote(
+    tmp_path: Path, first: str, second: str, code: float
+) -> None:
+    series = {
+        target("model_release_verdict", f'{RELEASED},metric="overall",verdict="{verdict}"', instance): verdict == said
+        for instance, said in (("a", first), ("b", second))
+        for verdict in ("promote", "keep_watching", "roll_back")
+    }
+    expr = of_release(worse.verdict_code(release.SCOPE, ("version",), "model", "version", where=worse.OVERALL))
+    check(tmp_path, expr, {name: float(value) for name, value in series.items()}, {'{version="v2"}': code})
+
+
+def test_of_several_releases_the_last_is_shown(tmp_path: Path) -> None:
+    start = "model_release_start_timestamp_seconds"
+    series = {
+        target(start, RELEASED): 100,
+        target(start, 'model="fraud",version="v3",baseline_version="v1"'): 200,
+        target(start, 'model="other",version="v4",baseline_version="v1"'): 300,
+    }
+    check(tmp_path, of_release(release.LATEST), series, {'{version="v3"}': 200})
+
+
+@pytest.mark.parametrize(("at_once", "after", "design"), [(19, 81, "before_after"), (21, 79, "concurrent")])
+def test_the_design_that_decides_is_the_one_the_exporter_goes_by(
+    tmp_path: Path, at_once: float, after: float, design: str
+) -> None:
+    labels = f'{RELEASED},channel="outcome",metric="accuracy"'
+    series = {target("model_release_start_timestamp_seconds", RELEASED): 100.0}
+    for name, rows in (("concurrent", at_once), ("before_after", after)):
+        series[target("model_release_samples", f'{labels},design="{name}",arm="candidate"')] = rows
+    expr = f"count by (design) ({of_release(release.DECIDING)})"
+    check(tmp_path, expr, series, {f'{{design="{design}"}}': 1})
+
+
+@pytest.mark.parametrize(("metric", "line"), [("accuracy", -0.02), ("mae", 0.02)])
+def test_the_margin_lies_on_the_bad_side(tmp_path: Path, metric: str, line: float) -> None:
+    (panel,) = (one for one in committed("release")["panels"] if one["title"].startswith("Difference of"))
+    (margin,) = (one["expr"] for one in panel["targets"] if one["legendFormat"] == "margin")
+    labels = f'{RELEASED},channel="outcome",metric="{metric}"'
+    series = {target("model_release_start_timestamp_seconds", RELEASED): 100.0}
+    series[target("model_release_margin", labels)] = 0.02
+    expr = filled("release", margin, model="fraud", channel="outcome", metric=metric, window="1h")
+    check(tmp_path, expr, series, {"{}": line})
+
+
+def test_evidence_is_shown_over_its_threshold_between_two_ends(tmp_path: Path) -> None:
+    labels = f'{RELEASED},channel="outcome",design="concurrent",hypothesis="harm"'
+    series = {target("model_release_start_timestamp_seconds", RELEASED): 100.0}
+    for metric, evidence in (("accuracy", 60), ("brier", 1e15), ("recall", 0)):
+        here = labels + f',metric="{metric}"'
+        series[target("model_release_evidence", here)] = evidence
+        series[target("model_release_evidence_threshold", here)] = 40
+        arm = here.replace('hypothesis="harm"', 'arm="candidate"')
+        series[target("model_release_samples", arm)] = 100
+    (panel,) = (one for one in committed("release")["panels"] if one["title"] == "Evidence that it is worse")
+    shown = {"accuracy": 1.5, "brier": 1e3, "recall": 1e-3}
+    key = 'version="v2",channel="outcome",design="concurrent"'
+    expected = {f'{{{key},metric="{metric}"}}': value for metric, value in shown.items()}
+    check(tmp_path, of_release(panel["targets"][0]["expr"]), series, expected)
 
 
 def test_less_is_better_of_losses_and_errors_only() -> None:

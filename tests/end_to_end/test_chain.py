@@ -1,6 +1,6 @@
 """`make demo`: a version breaks and the terminal says so, through the real Prometheus and Alertmanager.
 
-Ctrl-C ends everything.
+Ctrl-C ends everything, and so does the end of a part.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def test_the_notification_of_the_broken_version_is_printed_and_interrupting_ends
 
     page = requests.get(where, timeout=PATIENCE).text
     assert re.search(r'href="http://127\.0\.0\.1:\d+/[^"]*graph\?', page), "to Prometheus"
+    assert re.search(r'href="http://127\.0\.0\.1:\d+/[^"]*alerts"', page), "to the alerts"
 
     chain.wait("ModelObjectiveMissed, since", seconds=90)
     chain.wait(r"Critical: A model misses[^\n]*\n  Model fraud, version v2: accuracy is 0\.[78]\d*")
@@ -109,6 +110,19 @@ def test_the_notification_of_the_broken_version_is_printed_and_interrupting_ends
     assert "Traceback" not in chain.said()
     assert list(chain.scratch.iterdir()) == []
     assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+@pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
+def test_a_part_that_ends_by_itself_ends_the_demo_with_a_word_about_it(chain: Chain, name: str) -> None:
+    chain.wait("v2 breaks")
+    parts = {child: Path(f"/proc/{child}/cmdline").read_text() for child in chain.children()}
+    (victim,) = [child for child, command in parts.items() if f"/{name}.yml" in command]
+    os.kill(victim, signal.SIGKILL)
+    assert chain.process.wait(PATIENCE) == 1, chain.said()
+    assert f"tidegauge: {name} has ended by itself, with status -9." in chain.said()
+    assert "Traceback" not in chain.said()
+    assert list(chain.scratch.iterdir()) == []
+    assert not any(Path(f"/proc/{child}").exists() for child in parts)
 
 
 def test_without_prometheus_the_exporter_alone_runs_and_says_so(alone: Chain) -> None:

@@ -14,9 +14,12 @@ import pytest
 import yaml
 
 from tests.processes import ENVIRONMENT, Exporter, Metrics, tool
+from tidegauge.cli import _parser
 from tidegauge.config.load import load
 from tidegauge.config.metrics import METRICS, REPORTED
+from tidegauge.config.settings import DAY
 from tidegauge.publish.catalogue import NAMED
+from tidegauge.simulate.scenarios import find
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -75,13 +78,26 @@ def test_every_command_is_one_that_the_project_has() -> None:
         elif program == "pip":
             assert command == "pip install ." and (ROOT / "pyproject.toml").exists()
         else:
-            assert argument in ("check", "run"), command
+            assert argument in ("check", "run", "simulate", "verdict"), command
+        if argument in ("simulate", "verdict"):
+            options = _parser().parse_args(command.split()[1:])
+            assert argument == "verdict" or find(options.scenario)
     assert {"make demo", "make test", "make lint", "make bench", "make test-crash"} <= set(commands())
 
 
 def test_the_configuration_is_valid(checkout: Path) -> None:
     settings = load(checkout / "tidegauge.yml")
     assert [model.name for model in settings.models] == ["fraud"]
+
+
+def test_the_settings_of_releases_and_change_are_taken(checkout: Path) -> None:
+    (block,) = (block for block in fenced("yaml") if "release:" in block)
+    settings = yaml.safe_load(fenced("yaml")[0])
+    settings["models"][0] |= yaml.safe_load(block)["models"][0]
+    (checkout / "release.yml").write_text(yaml.safe_dump(settings))
+    (model,) = load(checkout / "release.yml").models
+    assert (model.release.margins, model.release.alpha) == ((("accuracy", 0.01),), 0.05)
+    assert model.change.false_alarm_interval == 90 * DAY
 
 
 def test_the_check_command_finds_nothing_wrong(checkout: Path) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from tidegauge.publish.outlook_words import change_summary, release_summary, slope_summary
 from tidegauge.publish.page import render_page
 from tidegauge.publish.report import (
+    ChangeReport,
     ChannelReport,
+    ComparisonReport,
     CoverageReport,
     DelayReport,
     ExporterReport,
@@ -15,9 +18,11 @@ from tidegauge.publish.report import (
     ProblemReport,
     ProxyReport,
     RecordsReport,
+    ReleaseReport,
     Report,
     ScoreReport,
     SliceReport,
+    SlopeReport,
     SourceReport,
     TrendReport,
     VersionReport,
@@ -40,6 +45,99 @@ def score(**more: object) -> ScoreReport:
     return replace(missed, **more)  # type: ignore[arg-type]
 
 
+def comparison(**more: object) -> ComparisonReport:
+    """A measure that decides, by which a release is surely worse."""
+    one = ComparisonReport(
+        channel="outcome",
+        metric="accuracy",
+        design="concurrent",
+        decides=True,
+        more_is_better=True,
+        proportion=True,
+        verdict="roll_back",
+        difference=-0.028,
+        lower=-0.044,
+        upper=-0.012,
+        margin=0.01,
+        harm_evidence=61.3,
+        harm_threshold=20.0,
+        non_inferiority_evidence=0.0021,
+        non_inferiority_threshold=20.0,
+        samples=2395.0,
+        baseline_samples=40_112.0,
+        samples_needed=0.0,
+        clipped_ratio=None,
+    )
+    return replace(one, **more)  # type: ignore[arg-type]
+
+
+def early(**more: object) -> ComparisonReport:
+    """Latency, which does not decide."""
+    usual = {"channel": "", "metric": "latency_seconds", "decides": False, "more_is_better": False}
+    numbers = {"difference": 0.004, "lower": -0.001, "upper": 0.009, "margin": 0.002, "verdict": "keep_watching"}
+    other = {"proportion": False, "harm_evidence": 3.2, "samples_needed": 900.0, "clipped_ratio": 0.0004}
+    return comparison(**(usual | numbers | other | more))
+
+
+def release(*comparisons: ComparisonReport, **more: object) -> ReleaseReport:
+    """One to roll back."""
+    one = ReleaseReport(
+        version="v2",
+        baseline="v1",
+        verdict="roll_back",
+        summary="",
+        start_at=EARLIER - timedelta(days=1),
+        end_at=EARLIER + timedelta(days=13),
+        ended=False,
+        comparisons=comparisons or (comparison(), early()),
+    )
+    shown = replace(one, **more)  # type: ignore[arg-type]
+    return replace(shown, summary=release_summary(shown, several=False))
+
+
+def change(**more: object) -> ChangeReport:
+    """Accuracy that gets worse."""
+    one = ChangeReport(
+        channel="outcome",
+        metric="accuracy",
+        key="",
+        value="",
+        state="detected",
+        summary="",
+        learned=53_000.0,
+        learning_needed=5000.0,
+        learned_seconds=7 * 86400.0,
+        learning_needed_seconds=7 * 86400.0,
+        expected=0.9503,
+        score=0.9012,
+        window="24h",
+        evidence=41_000.0,
+        threshold=25_920.0,
+        start_at=EARLIER - timedelta(days=2),
+    )
+    shown = replace(one, **more)  # type: ignore[arg-type]
+    return replace(shown, summary=change_summary(shown, several=False))
+
+
+def slope(**more: object) -> SlopeReport:
+    """Accuracy that will miss its objective in five days."""
+    one = SlopeReport(
+        channel="outcome",
+        metric="accuracy",
+        summary="",
+        per_day=-0.0021,
+        lower=-0.003,
+        upper=-0.0012,
+        significant=True,
+        target=0.9,
+        breach_at=EARLIER + timedelta(days=5),
+        breach_earliest_at=EARLIER + timedelta(days=3),
+        breach_latest_at=None,
+    )
+    shown = replace(one, **more)  # type: ignore[arg-type]
+    return replace(shown, summary=slope_summary(shown, several=False))
+
+
 def version(text: str = "v2", **more: object) -> VersionReport:
     """A version with something of everything."""
     one = VersionReport(
@@ -48,7 +146,7 @@ def version(text: str = "v2", **more: object) -> VersionReport:
         summary="accuracy 0.931 (0.924 to 0.938), below its objective 0.95 for sure",
         headline=score(),
         dashboard="https://grafana.example/d/quality?var-version=v2",
-        runbook="https://runbooks.example/missed",
+        runbook="https://runbooks.example/ModelObjectiveMissed",
         predictions=120_345,
         errors=12,
         first_prediction_at=EARLIER,
@@ -70,6 +168,10 @@ def version(text: str = "v2", **more: object) -> VersionReport:
         ),
         slices=(SliceReport("country", "NZ", "outcome", "accuracy", "24h", "ok", 0.7, 0.6, 0.8, 177.0, "missed"),),
         proxies=(ProxyReport("click", "24h", 0.31, 0.30, 0.32, 9000.0),),
+        release=release(),
+        changes=(change(),),
+        failing_slices=(change(key="country", value="NZ", expected=0.94, score=0.7, window="1h"),),
+        slopes=(slope(),),
     )
     return replace(one, **more)  # type: ignore[arg-type]
 

@@ -206,7 +206,18 @@ def every_kind(directory: Path) -> Path:
     return config
 
 
+def released(directory: Path) -> Path:
+    """A version that has become worse after it was learned, and a new one that is worse still."""
+    section = model_section("fraud") + "    change: {learning: 6h}\n    release: {margins: {accuracy: 0.02}}\n"
+    versions = (
+        Version("v1", 0.96, predictions=9000, hours=30, slipping=0.3),
+        Version("v2", 0.6, predictions=1500, hours=6),
+    )
+    return write(directory, configuration([section]), [("fraud", versions)])
+
+
 SCENES = {
+    "released": released,
     "every_kind": every_kind,
     "healthy": healthy,
     "missed": missed,

@@ -83,7 +83,7 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", PHONE), ("dark", DESK), ("dark", PHONE), ("light", DESK)])
-@pytest.mark.parametrize("name", ["missed", "broken"])
+@pytest.mark.parametrize("name", ["missed", "broken", "released"])
 def test_every_combination_is_accessible_and_fits_the_screen(
     browser: Browser, answers: Answers, name: str, scheme: str, width: int
 ) -> None:
@@ -168,26 +168,48 @@ def test_a_healthy_model_is_said_to_be_so(browser: Browser, answers: Answers) ->
 def test_what_is_wrong_comes_first(browser: Browser, answers: Answers) -> None:
     page = look(browser, answers("missed"))
     assert first_words(page).startswith(
+        "A release is to be rolled back. "
         "Of 3 models, 1 misses its objective, 1 makes no predictions and 1 is uncertain."
     )
     names = page.locator("section[aria-labelledby=glance] .a a").all_inner_texts()
     assert names == ["fraud", "old", "search"]
     lines = [line for line in glance(page).splitlines() if ": " in line]
     assert "v2: accuracy" in lines[0] and "below its objective 0.94 for sure" in lines[0]
-    assert "v3-canary" in lines[1] and "younger than 10 min, the time that labels need" in lines[1]
+    assert "v2 against v1: roll back. accuracy " in lines[1]
+    (young,) = (line for line in lines if "v3-canary: " in line)
+    assert "younger than 10 min, the time that labels need" in young
     card = page.locator("article", has=page.locator("h4", has_text="v2"))
-    assert "worst country NZ" in card.locator("summary").nth(1).inner_text()
+    assert "worst country NZ" in card.locator("summary", has_text="Slices").inner_text()
     # By the keyboard: the link from the verdict leads to the model.
     page.locator("section[aria-labelledby=glance] .a a").first.press("Enter")
     assert page.evaluate("location.hash && document.querySelector(location.hash).innerText") == "fraud"
+
+
+def test_a_release_to_roll_back_and_a_version_that_rots_are_told_first(browser: Browser, answers: Answers) -> None:
+    page = look(browser, answers("released"))
+    assert first_words(page).startswith("A release is to be rolled back. ")
+    assert " 1 version gets worse." in first_words(page)
+    assert page.title() == "Roll back – Tidegauge"
+    told = said(page, "section[aria-labelledby=findings]")
+    assert re.search(r"Version v2 is worse than v1: accuracy [\d.]+ points lower, surely at least \d", told)
+    assert re.search(
+        r"Version v1: accuracy is getting worse since \S+ \S+ UTC: expected 0\.9\d+, now 0\.\d+ over", told
+    )
+    card = page.locator("article", has=page.locator("h4", has_text="v2"))
+    assert "accuracy: learning what is normal, 1," in card.inner_text().replace("\N{NO-BREAK SPACE}", " ")
+    table = card.locator("table", has_text="fraud v2 minus v1")
+    assert table.locator("tbody th").all_inner_texts()[0].endswith("accuracy")
+    links = page.locator("a[rel=noreferrer]").evaluate_all("links => links.map(one => one.getAttribute('href'))")
+    assert "https://runbooks.example/tidegauge/ModelReleaseRegressed.html" in links
+    assert "https://runbooks.example/tidegauge/ModelDegrading.html" in links
 
 
 def test_links_lead_to_boards_and_runbooks_with_names_filled_in(browser: Browser, answers: Answers) -> None:
     page = look(browser, answers("missed"))
     links = page.locator("a[rel=noreferrer]").evaluate_all("links => links.map(one => one.getAttribute('href'))")
     assert "https://grafana.example/d/quality?var-model=fraud&var-version=v3-canary" in links
-    assert "https://runbooks.example/tidegauge/missed.html" in links
-    assert "https://runbooks.example/tidegauge/records_late.html" in links
+    assert "https://runbooks.example/tidegauge/ModelObjectiveMissed.html" in links
+    assert "https://runbooks.example/tidegauge/TidegaugeRejectingRecords.html" in links
 
 
 def test_labels_that_stopped_coming_are_missed_before_scores_change(browser: Browser, answers: Answers) -> None:

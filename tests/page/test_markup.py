@@ -67,7 +67,7 @@ def read(shown: Report) -> Reader:
 
 def spoiled(value: Any, hostile: str, kind: type) -> Any:
     """The report with every free text replaced; the words that Tidegauge itself chooses stay."""
-    chosen = {"verdict", "severity", "clock", "dashboard", "runbook"}
+    chosen = {"verdict", "severity", "about", "clock", "dashboard", "runbook"}
     if not hasattr(value, "__dataclass_fields__"):
         return tuple(spoiled(one, hostile, kind) for one in value) if isinstance(value, tuple) else value
     changed = {}

@@ -11,6 +11,7 @@ from tidegauge.pipeline.about import SelfView, SourceView
 from tidegauge.pipeline.problems import Growth, problem_reports
 from tidegauge.pipeline.proxy_status import proxy_reports
 from tidegauge.pipeline.recent import Recent
+from tidegauge.pipeline.runbooks import alert
 from tidegauge.pipeline.status import headline_pairs, judge_version
 from tidegauge.publish.report import CoverageReport, DelayReport, ProblemReport, ScoreReport
 from tidegauge.publish.samples import Family, Samples
@@ -23,7 +24,7 @@ FINE = SelfView(
     web_reloaded=None,
     refused={},
     records={("predictions", "accepted"): 1000},
-    sources=[SourceView("predictions", 10_000, 0, 0.0, 1, {})],
+    sources=[SourceView("predictions", 10_000, 0, 0.0, 1, 0, {})],
     pending={"fraud": 10},
     waiting={"fraud": 0},
     sampling={"fraud": 1.0},
@@ -52,7 +53,8 @@ def problems(
 def only(found: list[ProblemReport]) -> ProblemReport:
     (one,) = found
     assert one.message.endswith(".") and one.advice.endswith(".")
-    assert one.runbook == f"https://wiki.example/{one.code}"
+    expected = alert(one.code)
+    assert one.runbook == (None if expected is None else f"https://wiki.example/{expected}")
     return one
 
 
@@ -80,11 +82,11 @@ def test_globs_permissions_and_other_troubles_are_told_apart() -> None:
 
 
 def test_lag_is_a_problem_once_it_lasts_a_minute_and_the_start_is_over() -> None:
-    behind = replace(FINE, sources=[SourceView("predictions", 10_000, 5_000_000, 3600.0, 1, {})])
+    behind = replace(FINE, sources=[SourceView("predictions", 10_000, 5_000_000, 3600.0, 1, 0, {})])
     one = only(problems(behind))
     assert (one.code, one.message) == ("lag", "Reading is 1 h and 5.0 MB behind the logs.")
     assert problems(replace(behind, ready=False)) == []
-    assert problems(replace(FINE, sources=[SourceView("predictions", 10_000, 5_000_000, 3.0, 1, {})])) == []
+    assert problems(replace(FINE, sources=[SourceView("predictions", 10_000, 5_000_000, 3.0, 1, 0, {})])) == []
 
 
 def test_lost_data_and_refused_records_are_counted_by_what_is_recent() -> None:

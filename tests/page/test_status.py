@@ -18,6 +18,7 @@ from tests.page.scenes import missed
 from tests.processes import Exporter, Metrics
 from tidegauge.pipeline.problems import EVENTS, REASONS
 from tidegauge.publish import report as reports
+from tidegauge.publish.outlook_words import CHANGE_LABELS, RELEASE_LABELS
 from tidegauge.publish.status_json import render_status
 from tidegauge.publish.summaries import LABELS, STATES
 
@@ -35,7 +36,9 @@ def test_every_field_is_documented_and_no_other() -> None:
     told = set(re.findall(r"`(\w+)`", section))
     fields = {field.name for part in parts() for field in dataclasses.fields(part)}
     assert fields - told == set()
-    words = {"null", "NaN", "lifetime", "wall", "log", "error", "warning", "at_least", "at_most", "missed", "silent"}
+    words = {"model", "roll_back", "keep_watching", "promote", "concurrent", "before_after"}
+    words |= {"learning", "watching", "detected", "links"}
+    words |= {"null", "NaN", "lifetime", "wall", "log", "error", "warning", "at_least", "at_most", "missed", "silent"}
     assert told - fields - words == {"model_feedback_delay_seconds"}
 
 
@@ -43,10 +46,13 @@ def test_every_verdict_state_and_problem_is_documented() -> None:
     for verdict, label in LABELS.items():
         assert re.search(rf"^\| `{verdict}` \| . {label} \|", DOCS, re.MULTILINE), verdict
     assert all(f"| `{state}` |" in DOCS for state in STATES)
-    source = (Path(reports.__file__).parents[1] / "pipeline" / "problems.py").read_text()
+    pipeline = Path(reports.__file__).parents[1] / "pipeline"
+    source = "".join((pipeline / name).read_text() for name in ("problems.py", "findings.py"))
     codes = set(re.findall(r'_problem\(\s*"(\w+)"', source)) | set(EVENTS)
-    assert len(codes) > 10
+    assert len(codes) > 15
     assert all(f"`{code}`" in DOCS for code in codes)
+    for verdict, label in (RELEASE_LABELS | CHANGE_LABELS).items():
+        assert re.search(rf"^\| `{verdict}` \| . {label} \|", DOCS, re.MULTILINE), verdict
 
 
 def test_every_reason_for_which_records_are_refused_has_plain_words() -> None:

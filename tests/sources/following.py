@@ -87,6 +87,10 @@ class Follower:
         return self.source.status().events[name]
 
     @property
+    def unreadable(self) -> int:
+        return self.source.status().unreadable
+
+    @property
     def problems(self) -> str:
         return "\n".join(self.source.status().problems)
 

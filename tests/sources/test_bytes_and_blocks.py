@@ -196,9 +196,14 @@ def test_a_gzip_file_that_is_still_written_is_read_as_far_as_it_goes(tmp_path: P
     assert 0 < len(first) < 5000
     assert follower.events("truncated_gzip") == 1
     assert "ends in the middle" in follower.problems
+    assert follower.unreadable == 1
     follower = follower.restart()
+    follower.step()
+    assert follower.unreadable == 1, "as before the restart"
     append(log, packed[len(packed) // 2 :])
     assert first + numbers(follower.rest()) == list(range(5000))
+    assert follower.unreadable == 0
+    assert follower.problems == ""
 
 
 def test_a_damaged_gzip_file_is_read_up_to_the_damage_and_reported(tmp_path: Path) -> None:
@@ -210,6 +215,14 @@ def test_a_damaged_gzip_file_is_read_up_to_the_damage_and_reported(tmp_path: Pat
     follower.rest()
     assert follower.events("corrupt_gzip") == 1
     assert "is damaged" in follower.problems
+    follower = follower.restart()
+    follower.rest()
+    assert follower.unreadable == 1
+    assert follower.events("corrupt_gzip") == 1, "counted once"
+    assert "is damaged" in follower.problems
+    log.unlink()
+    follower.rest()
+    assert (follower.unreadable, follower.problems) == (0, f"no file matches {log}")
 
 
 def test_a_big_gzip_file_takes_bounded_memory_also_when_skipping_to_a_place(tmp_path: Path) -> None:

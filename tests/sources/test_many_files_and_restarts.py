@@ -75,8 +75,10 @@ def test_f32_a_stale_handle_is_opened_again(log: Path) -> None:
         patch.setattr(PlainReader, "read", stale)
         assert follower.step() == []
         assert "Stale file handle" in follower.problems or follower.events("read_errors") == 1
+        assert follower.unreadable == 1
     assert numbers(follower.rest()) == [2]
     assert follower.problems == ""
+    assert follower.unreadable == 0
 
 
 def test_f32_no_device_number_is_part_of_an_identity(log: Path) -> None:

@@ -463,8 +463,10 @@ def test_f17_a_file_without_permission_is_reported_and_read_once_it_may_be(log: 
         follower.step()
         assert f"cannot read {log}: Permission denied" in follower.problems
         assert follower.events("permission_denied") == 1
+        assert follower.unreadable == 1
     assert numbers(follower.step()) == [1]
     assert follower.problems == ""
+    assert follower.unreadable == 0
 
 
 def test_f17_a_place_is_kept_while_its_file_may_not_be_read(log: Path) -> None:

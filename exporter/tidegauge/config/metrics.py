@@ -5,6 +5,7 @@ Data only; how a metric is computed is the business of `assess`.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from math import inf
 
@@ -86,6 +87,12 @@ def is_comparable(name: str, task: str) -> bool:
 def comparable_names(task: str, kinds: tuple[str, ...] = SCORED + REPORTED) -> tuple[str, ...]:
     """Names of the metrics of a model of this task that can be tested."""
     return tuple(name for name in metric_names(task, kinds) if is_comparable(name, task))
+
+
+def tested(task: str, kind: str, asked: Container[str]) -> tuple[str, ...]:
+    """What a channel of this kind is compared and watched by: its first metric, and what is asked for by name."""
+    first = "reported_error_rate" if kind in REPORTED else FIRST[task]
+    return tuple(name for name in comparable_names(task, (kind,)) if name == first or name in asked)
 
 
 def find_metric(name: str, task: str) -> Metric | None:

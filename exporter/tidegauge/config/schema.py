@@ -424,10 +424,18 @@ LINKS = Section(
             "runbook",
             UrlTemplate(("alert",)),
             'Where the page leads from what is wrong, for instance `"https://wiki.example/tidegauge/{alert}"`.'
-            " `{alert}` is the code of a [problem](page.md#problems), or a version's verdict, `missed` or `silent`.",
+            " `{alert}` is the name of the alert about it: see [problems](page.md#problems).",
+        ),
+        _key(
+            settings.Links,
+            "alerts",
+            UrlTemplate(()),
+            "Where the foot of the page leads for the alerts that fire now, for instance Alertmanager:"
+            ' `"https://alertmanager.example/"`.',
         ),
     ),
 )
+
 
 ROOT = Section(
     "the configuration",

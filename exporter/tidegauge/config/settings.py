@@ -149,6 +149,7 @@ class Links:
 
     dashboard: str | None = None  # URL; {model} and {version}
     runbook: str | None = None  # URL; {alert}
+    alerts: str | None = None  # URL
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class SourceView:
     lag_bytes: int
     lag_seconds: float
     open_files: int
+    unreadable: int
     events: Mapping[str, int]
 
 
@@ -70,6 +71,7 @@ def self_samples(state: SelfView) -> list[AnySamples]:
         columns.add(catalogue.TIDEGAUGE_READ_BYTES_TOTAL, (source.name,), source.read_bytes)
         columns.add(catalogue.TIDEGAUGE_LAG_BYTES, (source.name,), source.lag_bytes)
         columns.add(catalogue.TIDEGAUGE_LAG_SECONDS, (source.name,), source.lag_seconds)
+        columns.add(catalogue.TIDEGAUGE_UNREADABLE_FILES, (source.name,), source.unreadable)
         for event, count in source.events.items():
             columns.add(catalogue.TIDEGAUGE_SOURCE_EVENTS_TOTAL, (source.name, event), count)
     columns.add(catalogue.TIDEGAUGE_OPEN_FILES, (), sum(source.open_files for source in state.sources))

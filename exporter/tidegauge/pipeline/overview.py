@@ -9,6 +9,7 @@ from tidegauge import __version__
 from tidegauge.assess.panes import Trends
 from tidegauge.config.settings import Settings
 from tidegauge.pipeline.about import SelfView
+from tidegauge.pipeline.findings import finding_reports
 from tidegauge.pipeline.pipeline import Pipeline
 from tidegauge.pipeline.problems import Growth, problem_reports
 from tidegauge.pipeline.publication import ModelView
@@ -90,6 +91,7 @@ def draft(
 def report(drafted: Draft, state: SelfView) -> Report:
     """The whole report; `state` is that after saving."""
     settings = drafted.settings
+    clock_at = moment(state.clock) if state.clock >= 0 else None
     return Report(
         exporter=ExporterReport(
             version=__version__,
@@ -97,14 +99,22 @@ def report(drafted: Draft, state: SelfView) -> Report:
             ready=state.ready,
             reload_succeeded=state.reloaded,
             clock=settings.clock,
-            clock_at=moment(state.clock) if state.clock >= 0 else None,
+            clock_at=clock_at,
             refreshed_at=moment(state.refreshed),
             refresh_seconds=state.refresh_seconds,
             refresh_interval_seconds=settings.refresh_interval / 1000,
             saved_at=moment(state.saved) if state.saved else None,
             save_failures=state.save_failures,
+            alerts=settings.links.alerts,
         ),
-        problems=problem_reports(state, drafted.growth, drafted.troubles, drafted.dropped, settings.links),
+        problems=problem_reports(
+            state,
+            drafted.growth,
+            drafted.troubles,
+            drafted.dropped,
+            settings.links,
+            finding_reports(drafted.models, clock_at),
+        ),
         models=drafted.models,
         sources=drafted.sources,
         records=tuple(

@@ -5,12 +5,12 @@ Pure functions of what the runner has gathered. A problem is about now: counts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from tidegauge.config.links import fill
 from tidegauge.config.settings import Links
 from tidegauge.pipeline.about import SelfView
+from tidegauge.pipeline.runbooks import RECORDS, runbook
 from tidegauge.publish import words
 from tidegauge.publish.report import ProblemReport
 
@@ -80,20 +80,20 @@ def problem_reports(
     troubles: Mapping[str, tuple[str, ...]],
     dropped: Mapping[str, int],
     links: Links,
+    findings: Sequence[ProblemReport] = (),
 ) -> tuple[ProblemReport, ...]:
-    """Everything that is wrong now, errors first. `troubles` are what sources say, `dropped` series left out now."""
+    """Everything that is wrong now, errors first. `troubles` are what sources say, `dropped` series left out now.
+
+    `findings` are what is wrong with the models.
+    """
     found = [
+        *findings,
         *_of_itself(state),
         *_of_sources(state, growth, troubles),
         *_of_records(growth),
         *_of_models(state, growth, dropped),
     ]
-    linked = [
-        ProblemReport(
-            one.code, one.severity, one.subject, one.message, one.advice, one.count, fill(links.runbook, alert=one.code)
-        )
-        for one in found
-    ]
+    linked = [replace(one, runbook=runbook(links, one.code)) for one in found]
     return tuple(sorted(linked, key=lambda one: one.severity != ERROR))
 
 
@@ -170,7 +170,7 @@ def _of_records(growth: Growth) -> Iterator[ProblemReport]:
         what, advice = REASONS.get(result, (result.replace("_", " "), "See the exporter's log."))
         share, verb = words.percent(count / total[kind]), "was" if count == 1 else "were"
         yield _problem(
-            f"records_{result}",
+            f"{RECORDS}{result}",
             WARNING,
             kind,
             f"In the last 15 min, {words.amount(count, 'record')} ({share}) of {kind} {verb} not used: {what}.",

@@ -96,14 +96,16 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
                 tables[table.name] = stored
         fresh.adopt(tables, shape["edges"])
         parts.tally = fresh
-        return Engine(model, parts, spool), notes
+        engine = Engine(model, parts, spool)
+        return engine, notes + _unusable(engine)
     before = _old_tally(model.name, shape, saved, store)
     on_arrival_only = {family.name for family in fresh.families if not family.channels}
     if unchanged and all(family in shape["families"] or family[0] in on_arrival_only for family in families):
         # Nothing that follows labels is new: what there is goes on, and what is new begins now.
         notes += fresh.take_over(before, room, room)
         parts.tally = fresh
-        return Engine(model, parts, spool), notes
+        engine = Engine(model, parts, spool)
+        return engine, notes + _unusable(engine)
     renumber = _renumbering(before.series, fresh.series, slice_places)
     counted = {name for name, *_ in shape["families"]}
     on_arrival = frozenset(family.name for family in fresh.families if not family.channels and family.name in counted)
@@ -113,6 +115,7 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     notes += fresh.take_over(before, shape["room"], room, only=on_arrival, renumber=renumber)
     parts.tally = fresh
     engine = Engine(model, parts, spool)
+    notes += _unusable(engine)
     engine.recount()
     notes.append(
         "windows older than the predictions still held, and the lifetime window of labelled ones: they start anew"
@@ -123,6 +126,10 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
 def _up_to_block(sealed_until: int, block: int) -> int:
     """The end of sealed time in blocks of this width; upwards, so that no block is sealed twice."""
     return sealed_until if sealed_until == NEVER_SEALED else -(-sealed_until // block) * block
+
+
+def _unusable(engine: Engine) -> list[str]:
+    return [f"what sealed blocks had told ({key}): it was saved in another form" for key in engine.sealing.unusable]
 
 
 def _measured_anew(model: Model, saved: Mapping[str, Any]) -> bool:

@@ -252,6 +252,7 @@ class Runner:
                     status.lag_bytes,
                     lag,
                     status.open_files,
+                    status.unreadable,
                     dict(status.events),
                 )
             )

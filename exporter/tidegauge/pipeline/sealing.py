@@ -6,7 +6,6 @@ Streams are sealed one after the other: the arrivals, then each slot. All of it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -53,11 +52,14 @@ class Sealing:
         streams = {stream.key for stream in (ARRIVING, *model.slots)}
         known = {detector.name: detector for detector in DETECTORS}
         self._saved = saved
+        self.unusable: list[str] = []  # states of a form that their detector cannot use; they begin anew
         for key, state in saved.read().items():
             name, _, stream = key.partition("/")
             if stream in streams:
-                with suppress(KeyError, TypeError, ValueError):  # else it is of a form that nobody reads any more
+                try:
                     self.states[key] = known[name].load(state) if name in known else state
+                except (KeyError, TypeError, ValueError):
+                    self.unusable.append(key)
 
     @property
     def clustered(self) -> bool:

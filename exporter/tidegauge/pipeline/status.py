@@ -17,10 +17,13 @@ from tidegauge.assess.quality import metrics_for
 from tidegauge.config.links import fill
 from tidegauge.config.metrics import AT_LEAST, find_metric
 from tidegauge.config.settings import Links, Model, Objective
+from tidegauge.pipeline.change_status import Outlook, outlooks
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.feedback_status import coverage_reports, delay_report, silences
 from tidegauge.pipeline.proxy_status import proxy_reports
 from tidegauge.pipeline.publication import ModelView, window_label
+from tidegauge.pipeline.release_status import release_reports
+from tidegauge.pipeline.runbooks import runbook
 from tidegauge.publish.report import (
     ChannelReport,
     CoverageReport,
@@ -60,6 +63,8 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
     coverage = coverage_reports(engine, view)
     quiet = {number: silences(engine, number, list(series.values()), clock) for number in range(len(model.channels))}
     proxies = proxy_reports(view.samples)
+    releases = release_reports(engine, clock)
+    ahead = outlooks(engine, view, scores, clock) if clock >= 0 else {}
     channels = tuple(ChannelReport(one.name, one.kind, one.maturity / 1000, one.no_feedback) for one in model.channels)
     versions = []
     for row, (code, name) in enumerate(view.versions.items()):
@@ -67,6 +72,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             delay_report(engine, code, number, quiet[number].get(series[code])) for number in range(len(channels))
         )
         of_version = tuple(scores.get(code, ()))
+        outlook = ahead.get(name) or Outlook()
         verdict, headline = judge_version(model, of_version, tuple(coverage.get(code, ())), delays, pairs)
         report = VersionReport(
             name=name,
@@ -74,7 +80,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             summary="",
             headline=headline,
             dashboard=fill(links.dashboard, model=model.name, version=name),
-            runbook=fill(links.runbook, alert=verdict) if verdict in (verdicts.MISSED, verdicts.SILENT) else None,
+            runbook=runbook(links, verdict),
             predictions=int(engine.totals.predictions[code, PRIMARY]),
             errors=int(engine.totals.errors[code, PRIMARY]),
             first_prediction_at=_moment(int(engine.totals.first[code])),
@@ -85,6 +91,10 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             trends=tuple(_trend(model, pair, past[pair], row, objectives) for pair in pairs if pair in past),
             slices=_slices(engine, view, code, headline),
             proxies=proxies.get(name, ()),
+            release=releases.get(name),
+            changes=tuple(outlook.changes),
+            failing_slices=tuple(outlook.slices),
+            slopes=tuple(outlook.slopes),
         )
         versions.append(replace(report, summary=version_summary(report, channels, model.minimum_samples)))
     versions.sort(key=lambda one: one.first_prediction_at.timestamp() if one.first_prediction_at else 0, reverse=True)

@@ -499,6 +499,12 @@ TIDEGAUGE_SOURCE_EVENTS_TOTAL = _counter(
     "source",
     "event",
 )
+TIDEGAUGE_UNREADABLE_FILES = _gauge(
+    "tidegauge_unreadable_files",
+    "Files of the source that cannot be read now, or not to their end: no permission, errors, damaged or cut off "
+    "compression, no text. The exporter's page names them.",
+    "source",
+)
 TIDEGAUGE_OPEN_FILES = _gauge("tidegauge_open_files", "Log files that are held open.")
 TIDEGAUGE_PENDING_PREDICTIONS = _gauge(
     "tidegauge_pending_predictions", "Predictions held until their horizon, with or without feedback yet.", "model"

@@ -249,6 +249,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
     "tidegauge_snapshot_failures_total": (
         Question("Can the state not be saved?", "increase(tidegauge_snapshot_failures_total[15m]) > 0"),
     ),
+    "tidegauge_unreadable_files": (Question("Can a log not be read?", "tidegauge_unreadable_files > 0"),),
     "tidegauge_source_events_total": (
         Question(
             "Were records lost before they could be read?",

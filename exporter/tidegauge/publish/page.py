@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 
 from tidegauge.publish import words
 from tidegauge.publish.markup import advice, link, name, sentence, table, text, visible
+from tidegauge.publish.outlook_words import CHANGE_LABELS, CHANGE_STATES, RELEASE_LABELS, RELEASE_VERDICTS
 from tidegauge.publish.page_model import SHAPES, chip, model_section
-from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report
+from tidegauge.publish.page_outlook import OUTLOOK_SHAPES, news
+from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report, VersionReport
 from tidegauge.publish.style import HASH, STYLE
 from tidegauge.publish.summaries import LABELS, STATES, VERDICTS
 
@@ -45,7 +47,8 @@ def render_page(report: Report, now: datetime) -> bytes:
         f'<main><p class="say">{_verdict(report)}</p>',
         _reading(report),
         _glance(models),
-        _problems(_stale(report.exporter, now) + list(report.problems), ready=report.exporter.ready),
+        _findings([one for one in report.problems if one.about == "model"]),
+        _problems(_stale(report.exporter, now) + _of_exporter(report), ready=report.exporter.ready),
         '<h2 id="models">Models in detail</h2>' if models else "",
         *(model_section(model, number, moment or now, unfolded=unfolded) for number, model in models),
         _input(report),
@@ -60,6 +63,8 @@ def render_page(report: Report, now: datetime) -> bytes:
 def _title(report: Report) -> str:
     worst = {model.verdict for model in report.models}
     verdict = next((one for one in LABELS if one in worst), None)
+    if _to_roll_back(report.models):
+        return f"{RELEASE_LABELS['roll_back']} – Tidegauge"
     return f"{LABELS[verdict]} – Tidegauge" if verdict else "Tidegauge"
 
 
@@ -79,12 +84,33 @@ def _verdict(report: Report) -> str:
         told = "Nothing to judge: no predictions have been read yet."
     else:
         told = f"{_of_models(report.models)}."
-    errors = sum(problem.severity == "error" for problem in report.problems)
+    back = _to_roll_back(report.models)
+    if back:
+        first = "A release is to be rolled back." if back == 1 else f"{back} releases are to be rolled back."
+        told = f"{first} {told}"
+    worse = sum(_gets_worse(version) for model in report.models for version in model.versions)
+    if worse:
+        told += f" {words.amount(worse, 'version gets', 'versions get')} worse."
+    own = _of_exporter(report)
+    errors = sum(problem.severity == "error" for problem in own)
     if errors:
         told += f" The exporter has {words.amount(errors, 'error')}."
-    elif report.problems:
-        told += f" The exporter has {words.amount(len(report.problems), 'warning')}."
+    elif own:
+        told += f" The exporter has {words.amount(len(own), 'warning')}."
     return told
+
+
+def _to_roll_back(models: tuple[ModelReport, ...]) -> int:
+    versions = [version for model in models for version in model.versions]
+    return sum(one.release is not None and one.release.verdict == "roll_back" for one in versions)
+
+
+def _gets_worse(version: VersionReport) -> bool:
+    return bool(version.failing_slices) or any(one.state == "detected" for one in version.changes)
+
+
+def _of_exporter(report: Report) -> list[ProblemReport]:
+    return [problem for problem in report.problems if problem.about == "exporter"]
 
 
 def _of_models(models: tuple[ModelReport, ...]) -> str:
@@ -135,7 +161,7 @@ def _glance(models: list[tuple[int, ModelReport]]) -> str:
         owner = f'<span class="q">{name(model.owner)}</span>' if model.owner else ""
         lines = "".join(
             f'<li class="{one.verdict}"><span class="i" aria-hidden="true">{SHAPES[one.verdict]}</span>'
-            f"{name(one.name)}: {sentence(one.summary)}</li>"
+            f"{name(one.name)}: {sentence(one.summary)}</li>{news(one)}"
             for one in sorted(model.versions, key=lambda one: list(LABELS).index(one.verdict))
         )
         items.append(
@@ -165,15 +191,22 @@ def _problems(problems: list[ProblemReport], *, ready: bool) -> str:
         return (
             f'<section aria-labelledby="problems"><h2 id="problems">The exporter</h2>{told}</section>' if told else ""
         )
+    return _listed("problems", "Problems of the exporter", problems)
+
+
+def _findings(problems: list[ProblemReport]) -> str:
+    return _listed("findings", "What to do", problems) if problems else ""
+
+
+def _listed(anchor: str, title: str, problems: list[ProblemReport]) -> str:
     items = "".join(_problem(problem) for problem in problems)
-    return (
-        '<section aria-labelledby="problems"><h2 id="problems">Problems of the exporter</h2>'
-        f'<ul class="p">{items}</ul></section>'
-    )
+    return f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2><ul class="p">{items}</ul></section>'
 
 
 def _problem(problem: ProblemReport) -> str:
     shape, word = ("▲", "Error") if problem.severity == "error" else ("◆", "Warning")
+    if problem.about == "model":
+        word = "Act now" if problem.severity == "error" else "Look into it"
     subject = f"{name(problem.subject)}: " if problem.subject else ""
     away = f" {link(problem.runbook, 'Runbook', f'for {visible(problem.code)}')}" if problem.runbook else ""
     return (
@@ -215,17 +248,25 @@ def _glossary() -> str:
         f"<dd>{told}</dd>"
         for verdict, told in VERDICTS.items()
     )
+    ahead = "".join(
+        f'<dt class="{one}"><span class="i" aria-hidden="true">{OUTLOOK_SHAPES[one]}</span>{labels[one]}</dt>'
+        f"<dd>{told}</dd>"
+        for labels, meanings in ((RELEASE_LABELS, RELEASE_VERDICTS), (CHANGE_LABELS, CHANGE_STATES))
+        for one, told in meanings.items()
+    )
     states = "".join(f"<dt>{state.replace('_', ' ')}</dt><dd>{text(told, 400)}</dd>" for state, told in STATES.items())
     return (
         '<section class="w" aria-labelledby="words"><h2 id="words">What the words mean</h2><div class="box">'
-        f"<details><summary>Verdicts, and the states of scores</summary><dl>{verdicts}{states}</dl>"
-        "<p>Intervals are pointwise 95 %: they are for looking at, not for paging. A window ends one maturity ago, so "
-        "that every prediction in it has had the time to get its label.</p></details></div></section>"
+        f"<details><summary>Verdicts, and the states of scores</summary><dl>{verdicts}{ahead}{states}"
+        "</dl><p>Intervals of scores are pointwise 95 %: they are for looking at, not for paging. Those of releases "
+        "hold however often they are looked at, and so do the verdicts. A window ends one maturity ago, so that every "
+        "prediction in it has had the time to get its label.</p></details></div></section>"
     )
 
 
 def _footer(exporter: ExporterReport) -> str:
     links = "".join(f'<a href="{target}">{label}</a>' for target, label in _LINKS)
+    links += "" if exporter.alerts is None else link(exporter.alerts, "Alerts")
     saved = (
         f"State saved {words.clock(exporter.saved_at)}." if exporter.saved_at is not None else "State not saved yet."
     )

@@ -7,6 +7,7 @@ from datetime import datetime
 from tidegauge.publish import words
 from tidegauge.publish.charts import Scale, common_scale, gauge, trend
 from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
+from tidegauge.publish.page_outlook import outlook
 from tidegauge.publish.report import (
     CoverageReport,
     ModelReport,
@@ -87,6 +88,7 @@ def _version(
     parts = [
         f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
         f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
+        outlook(model, version, unfolded=unfolded),
         '<div class="g2"><div>',
         _headline(version, scales, several=several),
         _past(version, several=several),

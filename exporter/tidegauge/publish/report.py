@@ -100,6 +100,84 @@ class DelayReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparisonReport:
+    """One measure of a release, compared in one way. Differences are the new version's minus the baseline's."""
+
+    channel: str  # empty for what comes before the labels
+    metric: str
+    design: str | None  # concurrent | before_after; None before anything could be compared
+    decides: bool  # about the release
+    more_is_better: bool | None  # None: neither way is good
+    proportion: bool  # the metric is a share, its differences can be said in percentage points
+    verdict: str | None  # roll_back | promote | keep_watching; None where neither way is good
+    difference: float | None
+    lower: float | None
+    upper: float | None
+    margin: float | None  # how much worse is acceptable; None like the verdict, and before anything could be compared
+    harm_evidence: float | None
+    harm_threshold: float | None
+    non_inferiority_evidence: float | None
+    non_inferiority_threshold: float | None
+    samples: float  # outcomes of the new version
+    baseline_samples: float
+    samples_needed: float | None  # 0 once there is a verdict
+    clipped_ratio: float | None  # losses that were held at the cap
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport:
+    """A new version against the one that it follows."""
+
+    version: str
+    baseline: str
+    verdict: str  # roll_back | promote | keep_watching
+    summary: str
+    start_at: datetime | None
+    end_at: datetime | None
+    ended: bool
+    comparisons: tuple[ComparisonReport, ...]  # those that decide first; the design that speaks first
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReport:
+    """How a version, or one of its slices, is watched for getting worse by itself."""
+
+    channel: str
+    metric: str
+    key: str  # of the slice; empty for the whole version
+    value: str
+    state: str  # learning | watching | detected
+    summary: str
+    learned: float  # outcomes that were learned from, or have been so far
+    learning_needed: float  # outcomes
+    learned_seconds: float
+    learning_needed_seconds: float
+    expected: float | None  # what is normal for the hours of the window
+    score: float | None
+    window: str | None
+    evidence: float | None
+    threshold: float | None
+    start_at: datetime | None  # of what was detected
+
+
+@dataclass(frozen=True, slots=True)
+class SlopeReport:
+    """A score's slope over at least two weeks, and when its objective will be missed if it goes on."""
+
+    channel: str
+    metric: str
+    summary: str
+    per_day: float
+    lower: float
+    upper: float
+    significant: bool
+    target: float | None
+    breach_at: datetime | None
+    breach_earliest_at: datetime | None
+    breach_latest_at: datetime | None  # None with a breach_at: too far off to be said
+
+
+@dataclass(frozen=True, slots=True)
 class VersionReport:
     name: str
     verdict: str
@@ -117,6 +195,10 @@ class VersionReport:
     trends: tuple[TrendReport, ...] = ()
     slices: tuple[SliceReport, ...] = ()  # worst first
     proxies: tuple[ProxyReport, ...] = ()
+    release: ReleaseReport | None = None  # while the version gets traffic
+    changes: tuple[ChangeReport, ...] = ()
+    failing_slices: tuple[ChangeReport, ...] = ()
+    slopes: tuple[SlopeReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +228,7 @@ class ModelReport:
 
 @dataclass(frozen=True, slots=True)
 class ProblemReport:
-    """Something wrong with the exporter or its input, in plain words."""
+    """Something wrong with the exporter or its input, or with a model, in plain words."""
 
     code: str
     severity: str  # error | warning
@@ -155,6 +237,7 @@ class ProblemReport:
     advice: str
     count: int | None
     runbook: str | None
+    about: str = "exporter"  # exporter | model
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +276,7 @@ class ExporterReport:
     refresh_interval_seconds: float
     saved_at: datetime | None
     save_failures: int
+    alerts: str | None = None  # where those that fire are shown
 
 
 @dataclass(frozen=True, slots=True)

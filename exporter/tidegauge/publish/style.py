@@ -31,8 +31,8 @@ header p{color:var(--soft)}header nav{margin-left:auto}nav a+a,footer a+a{margin
 .q{color:var(--soft)}.h{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .c{display:inline-block;font-size:.82rem;font-weight:600;line-height:1.5;padding:0 .55em;border-radius:1em;
 white-space:nowrap;border:1px solid currentColor}
-.missed{--v:var(--bad);--vb:var(--badbg)}.silent,.idle,.uncertain,.warning{--v:var(--warn);--vb:var(--warnbg)}
-.met{--v:var(--good);--vb:var(--goodbg)}.unknown,.no_objective{--v:var(--dim);--vb:var(--dimbg)}
+.missed,.roll_back,.detected{--v:var(--bad);--vb:var(--badbg)}.silent,.idle,.uncertain,.warning{--v:var(--warn);--vb:var(--warnbg)}
+.met,.promote,.watching{--v:var(--good);--vb:var(--goodbg)}.unknown,.no_objective,.keep_watching,.learning{--v:var(--dim);--vb:var(--dimbg)}
 .error{--v:var(--bad);--vb:var(--badbg)}
 .c,.i{color:var(--v)}.c{background:var(--vb)}
 .o>li,.p>li{background:var(--card);border:1px solid var(--line);border-left:.35rem solid var(--v);border-radius:.3rem;
@@ -47,6 +47,7 @@ padding:.55rem .9rem;margin-bottom:.45rem}
 @container(min-width:46rem){.g2{display:grid;grid-template-columns:25rem minmax(0,1fr);gap:2rem}}
 @container(max-width:29rem){.n small{display:block}}
 .v>.a{display:flex;flex-wrap:wrap;gap:.2rem .7rem;align-items:baseline}.v>.a a:first-of-type{margin-left:auto}
+.rl{margin:.5rem 0;padding:.1rem 0 .1rem .7rem;border-left:.2rem solid var(--v)}.rl p{overflow-wrap:anywhere}
 .b{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .7rem;margin-top:.3rem}
 .b b{font-size:2rem;line-height:1.2;font-weight:600}
 svg{display:block;width:100%}svg *{vector-effect:non-scaling-stroke}.g{height:1.3rem}.r{height:4.2rem}

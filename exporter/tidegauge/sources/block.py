@@ -54,6 +54,7 @@ class SourceStatus:
     """A source's state of affairs, for metrics and for the page."""
 
     files: int  # files followed that exist
+    unreadable: int  # files that cannot be read now, or not to their end
     open_files: int
     lag_bytes: (
         int  # bytes on disk not handed out yet, unfinished last lines included; compressed bytes where compressed

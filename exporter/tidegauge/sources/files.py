@@ -41,6 +41,9 @@ class FileSource:
         """
         ledger = Ledger() if position is None else Ledger.from_json(position)
         self._desk = Desk(source, max_line_bytes, ledger, OpenFiles(max_open_files))
+        for part in ledger.parts:
+            if part.complained:  # what was said of it before the restart still holds
+                self._desk.refused[part.path] = f"{part.path} is damaged or ends in the middle: it was not read whole"
         self._hand_out = HandOut(self._desk, min(MAX_INFLATING, max(1, max_open_files // 2)))
         self._seen: dict[str, tuple[int, int]] = {}  # the live files of the last poll
         self._first_poll = True
@@ -63,7 +66,7 @@ class FileSource:
         )
         # An empty live file may have been filled and rotated away since the last look.
         seen = {path: (stat.st_ino, 0 if stat.st_size else stat.st_mtime_ns) for path, stat in glance.live.items()}
-        if fresh or absent or desk.waiting or not seen or seen != self._seen:
+        if fresh or absent or desk.waiting or desk.unreadable or not seen or seen != self._seen:
             named = set() if glob.has_magic(desk.source.pattern) else {desk.source.pattern}
             known = named | self._seen.keys()
             survey.attribute(desk, glance.live, known | seen.keys(), known, claimed, absent, now_ms)
@@ -107,6 +110,7 @@ class FileSource:
         ledger = self._desk.ledger
         return SourceStatus(
             files=sum(1 for part in ledger.parts if part.present),
+            unreadable=len(self._desk.unreadable.keys() | self._desk.refused.keys()),
             open_files=len(self._desk.files),
             lag_bytes=sum(self._lag(part) for part in ledger.parts),
             read_bytes_total=ledger.read_bytes,

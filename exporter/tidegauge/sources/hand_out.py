@@ -91,6 +91,7 @@ class HandOut:
         except OSError as error:
             self._distrust(part, error)
             return None
+        desk.unreadable.pop(part.path, None)
         ended = len(chunk) < context + wanted
         if not _continues(part, chunk, context) or (ended and not part.compressed):
             part.doubted = True
@@ -130,10 +131,14 @@ class HandOut:
         except OSError as error:
             self._distrust(part, error)
             return None
+        desk.unreadable.pop(part.path, None)
         if not _continues(part, chunk, context):
             part.doubted = True
             return None
         complete = isinstance(reader, GzipReader) and reader.complete
+        if complete and part.complained:  # its writer came back to it
+            part.complained = False
+            desk.refused.pop(part.path, None)
         if isinstance(reader, GzipReader) and not complete and not reader.broken:
             self._complain(part, "truncated_gzip", "ends in the middle of its compressed data")
         if part.in_place and not complete:

@@ -117,6 +117,15 @@ def test_a_roll_back_stays() -> None:
     assert float(bad.results()[CONCURRENT].difference) < 0, "although it has long been the better one"
 
 
+def test_a_roll_back_stays_when_the_other_design_takes_over() -> None:
+    bad = last(run(Compared.begin(frozen()), candidate=0.2, overlap=40, alone=0))
+    chance = np.random.default_rng(5)
+    for number in range(40, 400):  # all traffic goes to the new version, which has been mended
+        bad = bad.advance(T + number * BLOCK, side(chance, 200, 0.01), NOBODY)
+    assert str(bad.results()[BEFORE_AFTER].verdict) == "promote"
+    assert bad.verdict() == "roll_back" == Compared.load(bad.save()).verdict()
+
+
 @pytest.mark.parametrize("kind", ["proportion", "unbounded"])
 @pytest.mark.parametrize("clustered", [False, True])
 @pytest.mark.parametrize("overlap", [0, 20, 30])

@@ -88,7 +88,7 @@ def test_hours_that_vary_on_their_own_are_no_evidence() -> None:
 
 
 def test_a_jump_is_seen_nearly_as_soon_as_can_be() -> None:
-    for figure in bench.jumps(300):
+    for figure in bench.jumps(100):
         assert figure.value <= figure.bar + 3 * figure.error
 
 

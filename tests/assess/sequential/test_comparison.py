@@ -194,11 +194,11 @@ def test_a_ramp_over_a_daily_cycle_fools_nobody() -> None:
     names: tuple[comparison.Test, ...] = ("error_arm", "normal_mixture")
     for name in names:
         chosen = replace(plan("proportion", rate, rate * (1 - rate), margin), test=name)
-        none = bench.watch(chosen, bench.errors(rate, 0.0, bench.ramp, bench.cycle), 400, bench.LOOKS, 1)
+        none = bench.watch(chosen, bench.errors(rate, 0.0, bench.ramp, bench.cycle), 150, bench.LOOKS, 1)
         assert at_most(bench.frequency("", "", none.harm))
         assert at_most(bench.frequency("", "", none.missed))
         assert at_most(bench.frequency("", "", none.rolled_back))
-        same = bench.watch(chosen, bench.errors(rate, margin, bench.ramp, bench.cycle), 400, bench.LOOKS, 2, margin)
+        same = bench.watch(chosen, bench.errors(rate, margin, bench.ramp, bench.cycle), 150, bench.LOOKS, 2, margin)
         assert at_most(bench.frequency("", "", same.promoted))
 
 

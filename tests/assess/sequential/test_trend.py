@@ -51,12 +51,12 @@ def of(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Trend | None:
     return trend(np.arange(values.size), np.full(values.size, 100), values * 100)
 
 
-@pytest.mark.parametrize(("days", "memory"), [(30, 0.0), (90, 0.0), (90, 0.6)])
+@pytest.mark.parametrize(("days", "memory"), [(14, 0.3), (30, 0.0), (30, 0.6), (90, 0.6)])
 def test_noise_alone_is_seldom_a_trend(days: int, memory: float) -> None:
     rng, runs = np.random.default_rng(days), 400
     found = [of(series(rng, days, memory)) for _ in range(runs)]
     wrong = np.mean([each is not None and each.significant for each in found])
-    assert wrong <= 0.02 + 3 * np.sqrt(0.02 / runs)
+    assert wrong <= 0.01 + 3 * np.sqrt(0.01 / runs)
 
 
 def test_memory_from_day_to_day_is_estimated_without_bias() -> None:
@@ -112,3 +112,9 @@ def test_equal_days_have_no_trend() -> None:
     found = of(np.full(30, 0.05))
     assert found is not None
     assert (found.slope, found.p_value, found.significant) == (0, 1, False)
+
+
+def test_a_trend_is_plain_numbers_so_that_it_can_be_saved() -> None:
+    found = of(series(np.random.default_rng(5), 20, 0.5, slope=1))
+    assert found is not None
+    assert {type(getattr(found, name)) for name in found.__slots__} == {float, int}

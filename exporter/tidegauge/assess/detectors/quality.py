@@ -34,8 +34,6 @@ FORGOTTEN: Final = 30 * DAY_MS
 """A stream without rows for so long is learned anew if it returns."""
 SLICE_LEVEL: Final = 0.1
 """Of the slices that are said to be failing at most this share is not, on average."""
-TINY: Final = 1e-9
-"""A margin of next to nothing."""
 
 
 @dataclass(slots=True)
@@ -165,18 +163,18 @@ class _Step:
         n, s1, s2 = (float(cells[:, column].sum()) for column in (N, S1, S2))
         if n < REFERENCE_ROWS:
             return None
+        kind: Any = measure.kind
         rate = s1 / n
         variance = max(s2 / n - rate * rate, 0.0)
         cap = quantile(watch.history.bins[row], CAPPED_SHARE) if measure.kind == UNBOUNDED else None
-        usual = _usual_margin(measure.kind, rate, variance)
+        usual = comparison.default_margin(rate, kind, variance)
         margin = usual if measure.margin is None else measure.margin
         alpha = self.context.model.release.alpha
         alpha_harm = alpha / sum(one.deciding for one in self.context.measures) if measure.deciding else alpha
         clustered = self.context.clustered and measure.rows is not None
-        kind: Any = measure.kind
         plan = comparison.plan(kind, rate, variance, margin or usual, alpha_harm, alpha, clustered)
         if margin == 0:  # it has to be better; a test can only be tuned to something
-            plan = replace(plan, margin=TINY)
+            plan = replace(plan, margin=comparison.LEAST_MARGIN)
         switch, expected = None, ()
         hours = float((cells[:, N] > 0).sum())
         if hours >= before_after.HOURS_TO_COMPARE and np.isfinite(watch.measure.lowest):
@@ -266,13 +264,6 @@ class _Step:
             found = trend(history.days, daily[:, N], daily[:, S1])
             if found is not None:
                 stream.trends[key] = found
-
-
-def _usual_margin(kind: str, rate: float, variance: float) -> float:
-    """What is acceptable where nobody says: a fifth of the rate of errors, or a tenth of the mean loss."""
-    if kind == PROPORTION:
-        return max(rate / 5, 0.005)
-    return abs(rate) / 10 or variance**0.5 / 10 or TINY
 
 
 def _placed(watch: Watch, keys: Mapping[str, int], found: LossSums) -> tuple[Floats, Floats, Floats]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tidegauge.assess.counts import Floats
 from tidegauge.assess.detectors.detector import Reading, View
 from tidegauge.assess.measures.measure import Measure
 from tidegauge.assess.sequential import detector, e_bh
 from tidegauge.assess.sequential.history import DAY_MS, hour_of_week
-from tidegauge.assess.sequential.trend import Trend, breach
+from tidegauge.assess.sequential.trend import Breach, Trend, breach
 from tidegauge.config.metrics import AT_LEAST
+from tidegauge.config.settings import Model
 
 if TYPE_CHECKING:
     from tidegauge.assess.detectors.quality import Stream
@@ -55,21 +57,28 @@ def _trend_readings(found: Trend, measure: Measure, view: View, labels: tuple[tu
         Reading("model_quality_trend_per_day_lower", labels, ends[0]),
         Reading("model_quality_trend_per_day_upper", labels, ends[1]),
     ]
-    for objective in view.model.objectives:
-        # An objective that wants a loss to be large, or a score to be small, is missed by getting better.
-        if objective.metric != measure.metric or (objective.direction == AT_LEAST) != (measure.sign < 0):
-            continue
-        missed = breach(found, (objective.target - measure.offset) / measure.sign)
-        if missed is not None:
-            readings.append(Reading("model_objective_breach_timestamp_seconds", labels, missed.day * _DAY))
-            readings.append(
-                Reading("model_objective_breach_earliest_timestamp_seconds", labels, missed.earliest * _DAY)
-            )
-            if missed.latest is not None:
-                readings.append(
-                    Reading("model_objective_breach_latest_timestamp_seconds", labels, missed.latest * _DAY)
-                )
+    missed = forecast(found, measure, view.model)
+    if missed is not None:
+        readings.append(Reading("model_objective_breach_timestamp_seconds", labels, missed.day * _DAY))
+        readings.append(Reading("model_objective_breach_earliest_timestamp_seconds", labels, missed.earliest * _DAY))
+        if missed.latest is not None:
+            readings.append(Reading("model_objective_breach_latest_timestamp_seconds", labels, missed.latest * _DAY))
     return readings
+
+
+def forecast(found: Trend, measure: Measure, model: Model) -> Breach | None:
+    """When the measure's objective will be missed, where it has one and a forecast is honest."""
+    for objective in model.objectives:
+        # An objective that wants a loss to be large, or a score to be small, is missed by getting better.
+        if objective.metric == measure.metric and (objective.direction == AT_LEAST) == (measure.sign < 0):
+            return breach(found, (objective.target - measure.offset) / measure.sign)
+    return None
+
+
+def slice_threshold(evidence: Floats, view: View, level: float) -> float:
+    """The evidence that any slice would need now, given that of all (S,); `level` is that of e-BH over them."""
+    single = detector.threshold(view.model.change.false_alarm_interval, view.block, 1)
+    return single * float(e_bh.floor(evidence / single, level))
 
 
 def slice_readings(stream: Stream, measure: Measure, view: View, level: float) -> list[Reading]:
@@ -79,8 +88,7 @@ def slice_readings(stream: Stream, measure: Measure, view: View, level: float) -
         return []
     readings = []
     evidence, started = bank.evidence(), bank.started_at()
-    single = detector.threshold(view.model.change.false_alarm_interval, view.block, 1)
-    needed = single * e_bh.floor(evidence / single, level)
+    needed = slice_threshold(evidence, view, level)
     for row, key in enumerate(bank.keys):
         version, slice_key, value = key.split(SEPARATOR)
         labels = (("version", version), ("slice_key", slice_key), ("slice_value", value), ("metric", measure.metric))

@@ -24,7 +24,7 @@ from tidegauge.assess.measures.measure import (
 )
 from tidegauge.assess.numeric import kish, ratio
 from tidegauge.assess.sums import absolute_errors, moments_of, ranking_counts, relative_errors, text_counts
-from tidegauge.config.metrics import FIRST, REPORTED, comparable_names
+from tidegauge.config.metrics import tested
 from tidegauge.config.settings import Channel, Model
 from tidegauge.join.measures import is_wrong
 from tidegauge.join.rows import NONE, Rows
@@ -52,10 +52,7 @@ def measures(model: Model) -> Iterator[Measure]:
     asked = {objective.metric for objective in model.objectives} | {name for name, _ in model.release.margins}
     margins = dict(model.release.margins)
     for number, channel in enumerate(model.channels):
-        first = "reported_error_rate" if channel.kind in REPORTED else FIRST[model.task]
-        for metric in comparable_names(model.task, (channel.kind,)):
-            if metric != first and metric not in asked:
-                continue
+        for metric in tested(model.task, channel.kind, asked):
             form = _FORMS[metric]
             if metric == "reported_error_rate":
                 form = _reports(channel, model.task)

@@ -17,10 +17,19 @@ from tidegauge.assess.sequential.before_after import BeforeAfterPlan, BeforeAfte
 from tidegauge.assess.sequential.clusters import Buckets
 from tidegauge.assess.sequential.comparison import Plan, State
 from tidegauge.assess.sequential.history import HOUR_MS, hour_of_week
-from tidegauge.assess.sequential.verdict import Result
+from tidegauge.assess.sequential.verdict import ROLL_BACK, VERDICTS, Result
 
 CONCURRENT, BEFORE_AFTER = "concurrent", "before_after"
 FEW: Final = 0.2  # of the new version's rows: with fewer at the same time as the baseline, the other design decides
+
+
+def speaking(results: Mapping[str, Result]) -> str:
+    """The design that most rows speak for; one that few speak for is heard only if it is alone."""
+    if len(results) == 1:
+        return next(iter(results))
+    at_once = float(results[CONCURRENT].samples_candidate)
+    after = float(results[BEFORE_AFTER].samples_candidate)
+    return BEFORE_AFTER if at_once < FEW * (at_once + after) else CONCURRENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,7 @@ class Compared:
     after: BeforeAfterState | None
     clipped: float = 0.0
     rows: float = 0.0  # of both versions, that could be clipped
+    rolled_back: bool = False  # that was the verdict once
 
     @classmethod
     def begin(cls, frozen: Frozen) -> Compared:
@@ -71,14 +81,13 @@ class Compared:
                 assert baseline.bucket_n is not None and baseline.bucket_s1 is not None
                 buckets = Buckets(candidate.bucket_n, candidate.bucket_s1, baseline.bucket_n, baseline.bucket_s1)
             state = comparison.advance(self.concurrent, self.frozen.plan, candidate.arm, baseline.arm, buckets)
-            return replace(counted, concurrent=state)
+            return replace(counted, concurrent=state)._latched()
         if self.after is None or self.frozen.switch is None:
             return counted
         expected = self.frozen.expected[hour_of_week(start)]
         hour = start // HOUR_MS
-        return replace(
-            counted, after=before_after.advance(self.after, self.frozen.switch, candidate.arm, expected, hour)
-        )
+        after = before_after.advance(self.after, self.frozen.switch, candidate.arm, expected, hour)
+        return replace(counted, after=after)._latched()
 
     def results(self) -> dict[str, Result]:
         """By design, those that have anything."""
@@ -90,16 +99,18 @@ class Compared:
         return found
 
     def verdict(self) -> str:
-        """Of the design that most rows speak for; one that few speak for is heard only if it is alone."""
-        results = self.results()
-        if not results:
-            return "keep_watching"
-        if len(results) == 1:
-            return str(next(iter(results.values())).verdict)
-        at_once = float(results[CONCURRENT].samples_candidate)
-        after = float(results[BEFORE_AFTER].samples_candidate)
-        design = BEFORE_AFTER if at_once < FEW * (at_once + after) else CONCURRENT
-        return str(results[design].verdict)
+        """Of the design that most rows speak for; a verdict to roll back stays, whatever comes after it."""
+        return VERDICTS[ROLL_BACK if self.rolled_back else self._code()]
+
+    def _code(self) -> int:
+        at_once = float(self.concurrent.candidate_n)
+        if self.after is None or not at_once + float(self.after.candidate_n) > 0:
+            return int(self.concurrent.verdict)
+        few = at_once < FEW * (at_once + float(self.after.candidate_n))
+        return int(self.after.verdict if few else self.concurrent.verdict)
+
+    def _latched(self) -> Compared:
+        return replace(self, rolled_back=True) if not self.rolled_back and self._code() == ROLL_BACK else self
 
     def save(self) -> dict[str, Any]:
         """JSON values."""
@@ -114,6 +125,7 @@ class Compared:
             "after": None if self.after is None else self.after.to_json(),
             "clipped": self.clipped,
             "rows": self.rows,
+            "rolled_back": self.rolled_back,
         }
 
     @classmethod
@@ -122,4 +134,6 @@ class Compared:
         switch = None if saved["switch"] is None else BeforeAfterPlan(**saved["switch"])
         frozen = Frozen(Plan(**saved["plan"]), saved["margin"], saved["cap"], switch, tuple(saved["expected"]))
         after = None if saved["after"] is None else BeforeAfterState.from_json(saved["after"])
-        return cls(frozen, State.from_json(saved["concurrent"]), after, saved["clipped"], saved["rows"])
+        return cls(
+            frozen, State.from_json(saved["concurrent"]), after, saved["clipped"], saved["rows"], saved["rolled_back"]
+        )

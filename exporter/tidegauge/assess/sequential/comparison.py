@@ -27,6 +27,7 @@ Test = Literal["error_arm", "normal_mixture"]
 ERROR_ARM_RATE: Final = 0.2  # above it, looking at errors only throws too much away
 ROWS: Final = 100.0  # of the candidate, before the normal approximation of a mean of losses is trusted
 ERRORS: Final = 20.0  # of both arms, before that of a proportion is
+LEAST_MARGIN: Final = 1e-9  # where nothing has varied yet
 PRIOR_ERRORS: Final = 5.0  # what the rate known beforehand counts for beside the baseline's errors now
 
 
@@ -54,9 +55,11 @@ class Plan:
     rho: float  # where the mixture is at its best: the variance at which `margin` is told from 0, over k
 
 
-def default_margin(rate: float) -> float:
-    """A fifth of the baseline's mean loss, and at least 0.005: what is taken for tolerable where nobody says."""
-    return max(abs(rate) / 5, 0.005)
+def default_margin(rate: float, kind: Kind = "proportion", variance: float = 0.0) -> float:
+    """What is taken for tolerable where nobody says: a fifth of a rate of errors, or a tenth of a mean loss."""
+    if kind == "proportion":
+        return max(abs(rate) / 5, 0.005)
+    return abs(rate) / 10 or math.sqrt(variance) / 10 or LEAST_MARGIN
 
 
 def plan(

@@ -55,7 +55,7 @@ def loss_steps(
     """Log steps (S, J) of a block with the sums n, s1, s2 of losses that are never below `lowest`.
 
     With z = (y - mean) / (mean - lowest) >= -1 and any l in (0, 1), exp(l z - psi(l) z**2) <= 1 + l z, where
-    psi(l) = -log(1 - l) - l (Fan, Grama, Liu 2015, EJP 20:1, eq. 4.11); so
+    psi(l) = -log(1 - l) - l (Fan, Grama, Liu 2015, EJP 20:1); so
     exp(l (sum y - n bound) / (mean - lowest) - psi(l) sum z**2) has mean at most 1 while the mean is at most the bound.
     mean is the expected one; it and the bound are known before the block.
     """
@@ -79,7 +79,7 @@ def climb(statistic: Floats, steps: Floats, cap: float) -> Floats:
     """M -> (1 + M) * exp(step), at most cap (which only lowers it); all of one shape.
 
     Without a change the mean of M after t blocks is at most t (Roberts 1966, Technometrics 8:411; Shin, Ramdas, Rinaldo
-    2024, NEJSDS 2:229: e-detectors).
+    2023, NEJSDS 2:229: e-detectors).
     """
     raised: Floats = np.minimum((1 + statistic) * np.exp(np.minimum(steps, LARGEST_STEP)), cap)
     return raised

@@ -15,7 +15,7 @@ from tidegauge.assess.numeric import floats
 def e_bh(evidence: ArrayLike, level: float) -> NDArray[np.bool_]:
     """The e-values (shape (K,)) that are rejected: the k largest, k the most for which the k-th is >= K / (level * k).
 
-    The false discovery rate is at most level under any dependence (Wang and Ramdas 2022, JRSS B 84:822, section 4).
+    The false discovery rate is at most level under any dependence (Wang and Ramdas 2022, JRSS B 84:822).
     """
     values = floats(evidence)
     return values >= floor(values, level)

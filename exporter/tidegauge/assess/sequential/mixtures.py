@@ -19,7 +19,7 @@ FIXED_POINT_STEPS = 40  # each at least halves the error
 
 
 def best_ratio(alpha: float) -> float:
-    """k(alpha): the two-sided bound at level alpha is narrowest at V = k * rho (Howard et al. 2021, section 3.5).
+    """k(alpha): the two-sided bound at level alpha is narrowest at V = k * rho (Howard et al. 2021, prop. 3).
 
     k = -W_{-1}(-alpha**2 / e) - 1, with the lower branch of Lambert's W. A one-sided test at alpha takes k(2 * alpha).
     """

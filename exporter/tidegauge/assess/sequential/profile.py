@@ -105,9 +105,10 @@ def learned_shape(cells: Floats, measure: Measure) -> Shape:
     """The shape from the cells of a model's versions (..., V, HOURS, 5), each version at a level of its own.
 
     Levels and shape are fitted to each other as in a table of rates with two factors (indirect standardisation; Breslow
-    and Day 1987, section 4.7). The shape is a product of three: hour of the day, day of the week, hour of the week.
-    Factors of each are drawn to 1 as far as chance alone could have spread them (empirical Bayes; Efron and Morris
-    1975, JASA 70:311, with the variance between cells by DerSimonian and Laird 1986, Control. Clin. Trials 7:177).
+    and Day 1987, section 4.3, Fitting the multiplicative model). The shape is a product of three: hour of the day, day
+    of the week, hour of the week. Factors of each are drawn to 1 as far as chance alone could have spread them
+    (empirical Bayes; Efron and Morris 1975, JASA 70:311, with the variance between cells by DerSimonian and Laird 1986,
+    Control. Clin. Trials 7:177).
     Cells without rows are 1.
     """
     n, total, squares, between = _above(cells, measure.lowest)

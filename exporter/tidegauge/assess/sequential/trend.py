@@ -6,6 +6,7 @@ loss.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,8 @@ from tidegauge.assess.numeric import floats
 
 DAYS: Final = 14  # fewer give no trend
 ROWS: Final = 30  # fewer make no day
+PAIRS: Final = 10  # of days in a row; fewer do not tell how days depend on each other
+HIGHEST: Final = 0.95  # of a correlation
 LEVEL: Final = 0.01  # of the test
 CONFIDENCE: Final = 0.95  # of the slope's interval
 
@@ -83,28 +86,31 @@ def lag_one(days: Floats, values: Floats) -> tuple[float, int]:
     pairs = np.flatnonzero(np.diff(days) == 1)
     square = float((left**2).mean())
     if not pairs.size or square <= 0:
-        return 0.0, 0
+        return 0.0, pairs.size
     raw = float((left[pairs] * left[pairs + 1]).mean()) / square
     n = values.size
-    return float(np.clip((n * raw + 2) / (n - 4), -0.95, 0.95)), pairs.size
+    return float(np.clip((n * raw + 2) / (n - 4), -HIGHEST, HIGHEST)), pairs.size
 
 
 def trend(days: ArrayLike, n: ArrayLike, s1: ArrayLike) -> Trend | None:
-    """The trend of the daily means s1 / n of whole days, numbers ascending; None below DAYS days of ROWS rows.
+    """The trend of the daily means s1 / n of whole days, numbers ascending.
 
-    Where the residuals' correlation from day to day is more than chance (|r| > 1.96 / sqrt(n)), slope, interval and
-    test are those of the pre-whitened series y(t) - r y(t - 1), whose slope is 1 - r times that of y (von Storch 1995).
+    None below DAYS days of ROWS rows or PAIRS pairs of days in a row. Slope, interval and test are those of the
+    pre-whitened series y(t) - r y(t - 1), whose slope is 1 - r times that of y (von Storch 1995). r is the residuals'
+    correlation from day to day plus one standard error, not below 0: a test of whether there is any misses much of it
+    in a few weeks, and noise that remembers then passes for a trend.
     """
     size = floats(n)
     enough = size >= ROWS
     x, y = floats(days)[enough], floats(s1)[enough] / size[enough]
     if x.size < DAYS:
         return None
-    r, pairs = lag_one(x, y)
-    times, series, shrink = x, y, 1.0
-    if pairs >= DAYS - 1 and abs(r) > 1.96 / np.sqrt(x.size):
-        follows = np.flatnonzero(np.diff(x) == 1) + 1
-        times, series, shrink = x[follows], y[follows] - r * y[follows - 1], 1 - r
+    estimate, pairs = lag_one(x, y)
+    if pairs < PAIRS:
+        return None
+    r = min(max(estimate + 1 / math.sqrt(x.size), 0.0), HIGHEST)
+    follows = np.flatnonzero(np.diff(x) == 1) + 1
+    times, series, shrink = x[follows], y[follows] - r * y[follows - 1], 1 - r
     slope, lower, upper = (value / shrink for value in theil_sen(times, series))
     now = float(np.median(y - slope * x)) + slope * (float(x[-1]) + 1)
     return Trend(slope, lower, upper, mann_kendall(series)[2], now, int(x[-1]), int(x[-1] - x[0]) + 1)

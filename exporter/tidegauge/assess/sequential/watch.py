@@ -69,14 +69,21 @@ class Watch:
 
     def shape(self, keys: Iterable[str], learning_ms: int) -> Shape | None:
         """The shape that these streams (a model's versions) share; None until together they span the learning time."""
+        rows = self._shaping(keys, learning_ms)
+        return profile.learned_shape(self.history.closed(rows), self.measure) if rows else None
+
+    def has_shape(self, keys: Iterable[str], learning_ms: int) -> bool:
+        """Whether `shape` would be one."""
+        return bool(self._shaping(keys, learning_ms))
+
+    def _shaping(self, keys: Iterable[str], learning_ms: int) -> list[int]:
+        """The rows that a shape can be learned from; none as long as they are too few together."""
         chosen = set(keys)
         rows = [row for row, key in enumerate(self.keys) if key in chosen and self.history.first_ms[row] >= 0]
         if not rows:
-            return None
+            return []
         first, last = self.history.first_ms[rows].min(), self.history.last_ms[rows].max()
-        if last - first < learning_ms or self.history.n()[rows].sum() < profile.ROWS:
-            return None
-        return profile.learned_shape(self.history.closed(rows), self.measure)
+        return [] if last - first < learning_ms or self.history.n()[rows].sum() < profile.ROWS else rows
 
     def advance(
         self,
