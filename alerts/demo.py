@@ -26,7 +26,7 @@ from alerts.generator.parameters import Parameters
 from alerts.receiver import Receiver
 from tidegauge.config.durations import parse_duration
 from tidegauge.demo import SHORT_WINDOW, Plan, demo
-from tidegauge.simulate import BREAKS, REPAIRED
+from tidegauge.simulate import BREAKS, ROLLED_BACK
 
 LOOPBACK = "127.0.0.1"
 FASTER = 30.0
@@ -183,7 +183,7 @@ What will happen:
   {at(BREAKS)}  v2 breaks: 70 of 100 answers are right, from 94.
             About a minute later the notification ModelObjectiveMissed is printed here: once the whole interval
             of v2 has been below the objective of 0.9 for {hurried} (in production: {missed_for}).
-  {at(REPAIRED)}  v2 is repaired. A minute or so later the resolution is printed.
+  {at(ROLLED_BACK)}  v2 is repaired. A minute or so later the resolution is printed.
 The runbook in a notification can be opened; boards need Grafana, so that here they lead to the exporter's page.
 """
 

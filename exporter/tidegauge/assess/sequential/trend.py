@@ -107,7 +107,7 @@ def trend(days: ArrayLike, n: ArrayLike, s1: ArrayLike) -> Trend | None:
     estimate, pairs = lag_one(x, y)
     if pairs < PAIRS:
         return None
-    r = min(max(estimate + 1 / np.sqrt(x.size), 0.0), HIGHEST)
+    r = min(max(estimate + 1 / float(np.sqrt(x.size)), 0.0), HIGHEST)  # no numpy's: a Trend is saved as JSON
     follows = np.flatnonzero(np.diff(x) == 1) + 1
     times, series, shrink = x[follows], y[follows] - r * y[follows - 1], 1 - r
     slope, lower, upper = (value / shrink for value in theil_sen(times, series))
