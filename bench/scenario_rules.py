@@ -111,25 +111,27 @@ def _with_target(
 
 def _values(values: Sequence[float | None], each: int, counter: bool) -> str:
     """In promtool's notation: every value is held until the next scrape, `each` evaluations later, but a counter runs
-    evenly up to it; one that vanishes is marked stale."""
+    evenly up to it, from 0 where it appears; one that vanishes is marked stale."""
     parts: list[str] = [f"_x{each}"]  # before the first scrape
     held: float | None = None
     count = 0
 
     def flush() -> None:
-        if count and held is None:
-            parts.append("stale" if len(parts) > 1 else f"_x{count}")
-            if len(parts) > 2 and count > 1:
-                parts.append(f"_x{count - 1}")
-        elif count:
+        if not count:
+            return
+        if held is not None:
             parts.append(f"{held!r}x{count - 1}")
+        elif len(parts) == 1:
+            parts.append(f"_x{count}")
+        else:
+            parts.extend(["stale", f"_x{count - 1}"] if count > 1 else ["stale"])
 
     for number, value in enumerate(values):
         last = number == len(values) - 1
         follows = None if last else values[number + 1]
-        if counter and value is not None and follows is not None and follows > value:
+        if counter and follows is not None and follows > (value or 0.0):
             flush()
-            parts.append(f"{value!r}+{(follows - value) / each!r}x{each - 1}")
+            parts.append(f"{value or 0.0!r}+{(follows - (value or 0.0)) / each!r}x{each - 1}")
             count = 0
             continue
         if count and value != held:

@@ -99,8 +99,8 @@ CASES = (
 
 HEAD = f"""# Scenarios
 
-Seven stories that models live through, as simulated logs, and what Tidegauge made of them. The table is measured: written
-by `python -m bench.scenarios --output docs/scenarios.md`. How the verdicts are reached is in [statistics.md](statistics.md).
+Seven stories that models live through, as simulated logs, and what Tidegauge made of them. Measured, and written by
+`python -m bench.scenarios --output docs/scenarios.md`. How verdicts are reached is in [statistics.md](statistics.md).
 
 ## Run one by hand
 
@@ -108,8 +108,8 @@ by `python -m bench.scenarios --output docs/scenarios.md`. How the verdicts are 
     tidegauge run --config.file run/tidegauge.yml
 
 The first command writes both logs of the whole run, which ends now, and a configuration with `clock: log`: the exporter
-takes the time from the logs, reads them at full speed, and stands where they end. Then <http://localhost:8433/> says what is
-wrong, and <http://localhost:8433/metrics> has the numbers:
+takes the time from the logs, reads them at full speed, and stands where they end. Then <http://localhost:8433/> says
+what is wrong, and <http://localhost:8433/metrics> has the numbers:
 
     model_release_verdict{{metric="overall",verdict="roll_back"}}     1: roll it back
     model_release_difference, with _lower and _upper                what the new version changes
@@ -120,17 +120,18 @@ wrong, and <http://localhost:8433/metrics> has the numbers:
 
 ## What was measured
 
-The real exporter process reads logs that grow by a step of log time: 30 minutes, or an hour where the scenario lasts longer
-than six days. After every step, once all has been read and saved, /metrics is scraped. Prometheus' own engine
+The real exporter process reads logs that grow by a step of log time: 30 minutes, or an hour where the scenario lasts
+longer than six days. After every step, once all has been read and saved, /metrics is scraped. Prometheus' own engine
 (`promtool test rules`) then evaluates the rules of [alerts/](../alerts/README.md) over these scrapes, every
-{EVALUATED // MINUTE} minutes of log time; what it gives is what Prometheus sends to Alertmanager. A notification comes at
-most a minute after its alert, by the waits of Alertmanager's configuration; a critical alert mutes the warnings of its model.
+{EVALUATED // MINUTE} minutes of log time; what it gives is what Prometheus sends to Alertmanager. Alertmanager's own
+waits add less than a minute; there, a critical alert mutes the warnings of its model.
 
 - A gauge stays as scraped until the next scrape; a counter runs evenly up to its next value, as it does in production.
-- The time of a scrape is the exporter's own clock (`tidegauge_clock_timestamp_seconds`), rounded up to the step.
+- The time of a scrape is the exporter's own clock (`tidegauge_clock_timestamp_seconds`), rounded up to the step. So an
+  alert is up to a step later here than where Prometheus scrapes every 15 seconds.
 - `up` is 1. Rules about the exporter itself (`rules/exporter.yml`) are left out: its process lives by the wall clock.
-- The logs begin on Thursday, 1 January 2015, 00:00 UTC. "Labels" are those that had come by then, of predictions since the
-  event: of the new version, of the slice, or of all.
+- The logs begin on Thursday, 1 January 2015, 00:00 UTC, which is day 0. "Labels" are those that had come when the alert
+  fired, of predictions since the event: of the new version, of the slice, or of all.
 
 """
 

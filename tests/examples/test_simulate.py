@@ -180,7 +180,7 @@ def test_the_broken_release_breaks_is_rolled_back_and_returns_only_if_it_repeats
     )
     breaks, rolled_back = int(span * simulate.BREAKS), int(span * simulate.ROLLED_BACK)
     for since, until, expected in (
-        (span // 20, breaks, 0.94),
+        (span // 12, breaks, 0.94),
         (breaks + 1000, rolled_back, 0.7),
         *([(span + breaks + 1000, span + rolled_back, 0.7)] if repeating else []),
     ):

@@ -52,9 +52,7 @@ class Sealing:
         streams = {stream.key for stream in (ARRIVING, *model.slots)}
         known = {detector.name: detector for detector in DETECTORS}
         self._saved = saved
-        self.unusable: list[
-            str
-        ] = []  # states of a form that their detector cannot use; they begin anew
+        self.unusable: list[str] = []  # states of a form that their detector cannot use; they begin anew
         for key, state in saved.read().items():
             name, _, stream = key.partition("/")
             if stream in streams:

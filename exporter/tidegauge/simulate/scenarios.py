@@ -38,12 +38,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         watch="roll back v2; its accuracy falls below the objective; once it is rolled back, all is well",
         model="fraud",
         versions=(
-            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.03, 1.0), (0.05, 0.6)), latency_ms=12.0, error_ratio=0.002),
+            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.06, 1.0), (0.08, 0.6)), latency_ms=12.0, error_ratio=0.002),
             Version(
                 "v2",
                 ((BREAKS, 0.94), (BREAKS + 0.01, 0.7)),
                 0.94,
-                ((0, 0.0), (0.03, 0.0), (0.05, 0.4), (ROLLED_BACK, 0.4), (ROLLED_BACK + 1e-9, 0.0)),
+                ((0, 0.0), (0.06, 0.0), (0.08, 0.4), (ROLLED_BACK, 0.4), (ROLLED_BACK + 1e-9, 0.0)),
                 latency_ms=13.0,
                 error_ratio=0.002,
             ),
