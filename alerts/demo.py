@@ -26,7 +26,7 @@ from alerts.generator.parameters import Parameters
 from alerts.receiver import Receiver
 from tidegauge.config.durations import parse_duration
 from tidegauge.demo import SHORT_WINDOW, Plan, demo
-from tidegauge.simulate import BREAKS, REPAIRED
+from tidegauge.simulate import BREAKS, ROLLED_BACK
 
 LOOPBACK = "127.0.0.1"
 FASTER = 30.0
@@ -173,18 +173,21 @@ def notes(prometheus: str, alertmanager: str, plan: Plan, faster: float, now: fl
     def at(progress: float) -> str:
         return time.strftime("%H:%M:%S", time.localtime(now + (progress * plan.duration - plan.history) / 1000))
 
-    missed_for = Parameters().missed_for
-    hurried = missed_for.faster(faster)
+    slow = Parameters()
+    hurried = slow.faster(faster)
     return f"""\
   {prometheus}/alerts   the rules of alerts/rules/, every duration {faster:g} times shorter
   {alertmanager}/   Alertmanager, with the routes of alerts/alertmanager.yml; Debian's has no pages, but
       amtool --alertmanager.url={alertmanager} alert
 
 What will happen:
-  {at(BREAKS)}  v2 breaks: 70 of 100 answers are right, from 94.
-            About a minute later the notification ModelObjectiveMissed is printed here: once the whole interval
-            of v2 has been below the objective of 0.9 for {hurried} (in production: {missed_for}).
-  {at(REPAIRED)}  v2 is repaired. A minute or so later the resolution is printed.
+  {at(BREAKS)}  v2 breaks: 70 of 100 answers are right, from 94. About a minute later it is told here:
+            ModelReleaseRegressed: v2 is worse than v1 at the same time, beyond chance however often one looks; roll
+            it back. It waits {hurried.regressed_for} (in production: {slow.regressed_for}).
+            ModelObjectiveMissed: the whole interval of v2 is below the objective of 0.9. It waits
+            {hurried.missed_for} (in production: {slow.missed_for}).
+  {at(ROLLED_BACK)}  v2 is rolled back: v1 answers everything. A minute or two later both are resolved. Till then
+            the verdict stays, whatever v2 does: only what is no longer asked can do no harm.
 The runbook in a notification can be opened; boards need Grafana, so that here they lead to the exporter's page.
 """
 

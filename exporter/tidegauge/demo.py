@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tidegauge.config.durations import format_duration
 from tidegauge.config.load import ConfigurationError
+from tidegauge.config.settings import Change, Release
 from tidegauge.pipeline import log
 from tidegauge.pipeline.runner import Runner
 from tidegauge.publish import catalogue
@@ -23,6 +25,8 @@ from tidegauge.simulate import CONFIGURATION, Live, configuration, find
 
 WINDOW = "5m"
 SHORT_WINDOW = "1m"
+FASTER = 30
+"""How many times shorter than by default is what is not to be seen in the demo: its block is of 10 s, not of 5 min."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,9 @@ def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) 
                 block="10s",
                 grace="10s",
                 links=plan.links,
+                release_duration=_faster(Release().duration),
+                extra=f"change:\n  false_alarm_interval: {_faster(Change().false_alarm_interval)}\n"
+                f"  learning: {_faster(Change().learning)}\n",
             )
         )
         terminal = _Terminal(plan.shown_every)
@@ -89,6 +96,10 @@ def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) 
         print(f"\ntidegauge: {trouble}", file=sys.stderr, flush=True)
     print("\nStopped; the temporary directory is gone.", flush=True)
     return 1 if trouble else 0
+
+
+def _faster(duration: int) -> str:
+    return format_duration(duration // FASTER // 1000 * 1000)
 
 
 def _refusal(listen: str, error: Exception) -> str:

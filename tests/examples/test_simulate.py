@@ -170,7 +170,7 @@ def accuracy(predictions: bytes, feedback: bytes, version: str, since: int, unti
 
 
 @pytest.mark.parametrize("repeating", [True, False])
-def test_the_broken_release_breaks_is_repaired_and_breaks_again_only_if_it_repeats(repeating: bool) -> None:
+def test_the_broken_release_breaks_is_rolled_back_and_returns_only_if_it_repeats(repeating: bool) -> None:
     span = 100_000
     traffic = simulate.Traffic(
         simulate.find("broken-release"), seed=4, start=START, duration=span, rate=200, delay=10, repeating=repeating
@@ -178,15 +178,21 @@ def test_the_broken_release_breaks_is_repaired_and_breaks_again_only_if_it_repea
     predictions, feedback = (
         b"".join(parts) for parts in zip(*(traffic.step(START + n * span) for n in (1, 2)), strict=True)
     )
-    breaks, repaired = int(span * simulate.BREAKS), int(span * simulate.REPAIRED)
+    breaks, rolled_back = int(span * simulate.BREAKS), int(span * simulate.ROLLED_BACK)
     for since, until, expected in (
-        (span // 20, breaks, 0.94),
-        (breaks + 1000, repaired, 0.7),
-        (repaired + 1000, span, 0.94),
-        (span + breaks + 1000, span + repaired, 0.7 if repeating else 0.94),
+        (span // 12, breaks, 0.94),
+        (breaks + 1000, rolled_back, 0.7),
+        *([(span + breaks + 1000, span + rolled_back, 0.7)] if repeating else []),
     ):
         assert accuracy(predictions, feedback, "v2", since, until) == pytest.approx(expected, abs=0.06)
     assert accuracy(predictions, feedback, "v1", 0, span) == pytest.approx(0.94, abs=0.02)
+    second = [
+        datetime.fromisoformat(row["timestamp"]).timestamp() * 1000 - START
+        for row in map(json.loads, predictions.splitlines())
+        if row["version"] == "v2"
+    ]
+    gone = [at for at in second if at > rolled_back]
+    assert (min(gone) > span) if repeating else not gone
 
 
 def test_following_continues_logs_until_it_is_told_to_stop(tmp_path: Path) -> None:

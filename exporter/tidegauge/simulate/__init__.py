@@ -8,7 +8,7 @@ from tidegauge.simulate.files import CONFIGURATION, FEEDBACK, PREDICTIONS, confi
 from tidegauge.simulate.finished import simulate
 from tidegauge.simulate.live import Live, follow
 from tidegauge.simulate.scenario import Curve, Scenario, Version
-from tidegauge.simulate.scenarios import BREAKS, REPAIRED, SCENARIOS, find
+from tidegauge.simulate.scenarios import BREAKS, ROLLED_BACK, SCENARIOS, find
 from tidegauge.simulate.traffic import Traffic
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "CONFIGURATION",
     "FEEDBACK",
     "PREDICTIONS",
-    "REPAIRED",
+    "ROLLED_BACK",
     "SCENARIOS",
     "Curve",
     "Live",

@@ -24,15 +24,18 @@ def configuration(
     block: str = "5m",
     grace: str = "5m",
     links: Mapping[str, str] | None = None,
+    release_duration: str = "",
     extra: str = "",
 ) -> str:
     """A configuration file that reads the scenario's logs from its own directory; durations as YAML spells them.
 
-    `links` are those of the page: URL templates by name; `extra`, further lines of the model, as YAML without
-    indentation.
+    `links` are those of the page: URL templates by name; `release_duration`, how long a release is compared, "" for
+    the default; `extra`, further lines of the model, as YAML without indentation.
     """
-    if scenario.margin is not None:
-        extra = f"release:\n  margins: {{accuracy: {scenario.margin:g}}}\n{extra}"
+    release = [f"margins: {{accuracy: {scenario.margin:g}}}"] if scenario.margin is not None else []
+    release += [f"duration: {release_duration}"] if release_duration else []
+    if release:
+        extra = "".join(["release:\n", *(f"  {line}\n" for line in release), extra])
     leading = "".join(f"  {name}: {json.dumps(template)}\n" for name, template in (links or {}).items())
     return f"""\
 # {scenario.description}

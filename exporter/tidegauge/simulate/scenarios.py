@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tidegauge.simulate.scenario import DAY, MINUTE, Curve, Scenario, Users, Version, steps
 
-# When the version of the scenario "broken-release" breaks, and when it is repaired; progress of the run.
+# When the new version of the scenario "broken-release" breaks, and when it is rolled back; progress of the run.
 BREAKS = 0.2
-REPAIRED = 0.6
+ROLLED_BACK = 0.6
 
 _COUNTRIES = (("US", 0.4), ("DE", 0.25), ("BR", 0.2), ("JP", 0.1), ("NZ", 0.05))
 
@@ -34,16 +34,16 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="broken-release",
-        description="v2 is as good as v1, 94 times in 100, until it breaks: 70 in 100; later it is repaired",
-        watch="the accuracy of v2 falls below the objective, and comes back",
+        description="v2 is as good as v1, right 94 times in 100, until it breaks: 70 in 100; later it is rolled back",
+        watch="roll back v2; its accuracy falls below the objective; once it is rolled back, all is well",
         model="fraud",
         versions=(
-            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.03, 1.0), (0.05, 0.6)), latency_ms=12.0, error_ratio=0.002),
+            Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.06, 1.0), (0.08, 0.6)), latency_ms=12.0, error_ratio=0.002),
             Version(
                 "v2",
-                ((BREAKS, 0.94), (BREAKS + 0.01, 0.7), (REPAIRED, 0.7), (REPAIRED + 0.01, 0.94)),
+                ((BREAKS, 0.94), (BREAKS + 0.01, 0.7)),
                 0.94,
-                ((0, 0.0), (0.03, 0.0), (0.05, 0.4)),
+                ((0, 0.0), (0.06, 0.0), (0.08, 0.4), (ROLLED_BACK, 0.4), (ROLLED_BACK + 1e-9, 0.0)),
                 latency_ms=13.0,
                 error_ratio=0.002,
             ),
