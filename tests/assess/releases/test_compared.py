@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from tidegauge.assess.numeric import floats
 from tidegauge.assess.releases.arms import Side
 from tidegauge.assess.releases.compared import BEFORE_AFTER, CONCURRENT, Compared, Frozen
 from tidegauge.assess.releases.overall import overall
@@ -40,7 +41,8 @@ def side(chance: np.random.Generator, n: int, rate: float, clustered: bool = Fal
     arm = Arm(float(n), float(losses.sum()), float(losses.sum()))
     if not clustered:
         return Side(arm)
-    return Side(arm, 0.0, np.bincount(unit, minlength=BUCKETS) * 1.0, np.bincount(unit, losses, BUCKETS) * 1.0)
+    rows, errors = (floats(np.bincount(unit, weights, BUCKETS)) for weights in (np.ones(n), losses))
+    return Side(arm, 0.0, rows, errors)
 
 
 def run(
