@@ -66,6 +66,8 @@ def test_versions_that_never_answered_at_the_same_time_are_said_to_be_compared_b
     assert never.endswith(". Compared before and after, since they never answered at the same time")
     seldom = release(after, comparison(samples=17.0, verdict="keep_watching")).summary
     assert seldom.endswith("since they hardly ever answered at the same time")
+    since = release(after, comparison(samples=90_000.0, verdict="keep_watching")).summary
+    assert since.endswith(". Compared before and after, when they did not answer at the same time yet")
     assert "before and after" not in release().summary
 
 

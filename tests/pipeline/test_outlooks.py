@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from tidegauge.assess.measures import measures_of
 from tidegauge.assess.panes import Trends
+from tidegauge.assess.releases.arms import NO_ROWS, Side
+from tidegauge.assess.releases.compared import Compared, Frozen, speaking
+from tidegauge.assess.sequential import before_after, comparison
+from tidegauge.assess.sequential.comparison import Arm
 from tidegauge.config.load import load
+from tidegauge.config.settings import Channel, Model
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.findings import finding_reports
 from tidegauge.pipeline.pipeline import Pipeline
 from tidegauge.pipeline.publication import ModelView, view
+from tidegauge.pipeline.release_status import comparisons_of
+from tidegauge.pipeline.releases import Standing
 from tidegauge.pipeline.status import model_report
 from tidegauge.publish.report import ChangeReport, ModelReport, VersionReport, moment
 from tidegauge.publish.samples import Samples
@@ -173,3 +181,22 @@ def test_a_version_that_is_being_learned_says_what_it_lacks(told: Told) -> None:
 def test_what_is_found_are_problems_of_the_model(told: Told) -> None:
     codes = [one.code for one in finding_reports([told[0]], moment(told[3]))]
     assert codes == ["release_regressed", "degrading"]
+
+
+def test_the_design_that_rolled_back_speaks_even_when_the_other_has_more_outcomes_since() -> None:
+    """By before and after: 5 % was expected, half is wrong. Then ten times as many outcomes, at once with v1's."""
+    switch = before_after.plan_before_after("proportion", 0.05, 0.0, 0.0475, 0.0, 0.01, 50_000, 200.0)
+    plan = comparison.plan("proportion", 0.05, 0.0475, 0.01, 0.05, 0.05, False)
+    compared = Compared.begin(Frozen(plan, 0.01, None, switch, (0.05,) * 168))
+    for hour in range(4):
+        compared = compared.advance(BEGIN + hour * HOUR, Side(Arm(200.0, 100.0, 100.0)), Side(NO_ROWS))
+    assert compared.verdict() == "roll_back"
+    for hour in range(4, 8):
+        alike = Side(Arm(2000.0, 100.0, 100.0))
+        compared = compared.advance(BEGIN + hour * HOUR, alike, alike)
+    assert speaking(compared.results()) == "concurrent" and compared.verdict() == "roll_back"
+    channel = Channel("outcome", maturity=HOUR)
+    (accuracy, *_) = measures_of(Model("fraud", "binary", (channel,)))
+    found = comparisons_of(Standing(accuracy, compared))
+    assert (found[0].design, found[0].verdict) == ("before_after", "roll_back")
+    assert {one.design for one in found} == {"concurrent", "before_after"}

@@ -19,7 +19,7 @@ def release_reports(engine: Engine, clock: int) -> dict[str, ReleaseReport]:
     found = {}
     several = len(engine.model.channels) > 1
     for release, standings in releases_of(engine):
-        comparisons = [report for standing in standings for report in _comparisons(standing)]
+        comparisons = [report for standing in standings for report in comparisons_of(standing)]
         comparisons.sort(key=lambda one: not one.decides)
         report = ReleaseReport(
             version=release.candidate,
@@ -35,12 +35,14 @@ def release_reports(engine: Engine, clock: int) -> dict[str, ReleaseReport]:
     return found
 
 
-def _comparisons(standing: Standing) -> list[ComparisonReport]:
-    """Of one measure; the design that speaks is the first."""
+def comparisons_of(standing: Standing) -> list[ComparisonReport]:
+    """Of one measure; first the design that speaks, or the one that rolled back: its verdict stays."""
     results = {} if standing.compared is None else standing.compared.results()
     if not results or standing.compared is None:
         return [_nothing(standing.measure)]
     first = speaking(results)
+    if standing.verdict == "roll_back" and results[first].verdict != "roll_back":
+        first = next((design for design in results if results[design].verdict == "roll_back"), first)
     designs = [first, *(design for design in results if design != first)]
     return [_comparison(standing.measure, standing.compared, design, results[design]) for design in designs]
 

@@ -130,9 +130,12 @@ def _switched(release: ReleaseReport, deciding: list[ComparisonReport]) -> str:
     places = {(one.channel, one.metric) for one in deciding}
     if all(one.design is None for one in deciding):
         return ""
-    both = {(one.channel, one.metric) for one in release.comparisons if one.design == "concurrent"} & places
-    seldom = "hardly ever" if both else "never"
-    return f". Compared before and after, since they {seldom} answered at the same time"
+    at_once = [
+        one.samples for one in release.comparisons if (one.channel, one.metric) in places and one.design == "concurrent"
+    ]
+    if any(count > max(one.samples for one in deciding) for count in at_once):  # it has rolled back before that
+        return ". Compared before and after, when they did not answer at the same time yet"
+    return f". Compared before and after, since they {'hardly ever' if at_once else 'never'} answered at the same time"
 
 
 def rounded(value: float) -> float:
