@@ -218,7 +218,9 @@ def weight_of(model: Model, measure: Measure, rows: Rows, i: int) -> float:
 
 def recount(model: Model, measure: Measure, rows: Rows, chosen: NDArray[np.bool_]) -> tuple[float, float, float]:
     """n (Kish), total and squares of the chosen rows, from the definitions."""
-    found = [(loss, i) for i in np.flatnonzero(chosen).tolist() if (loss := loss_of(model, measure, rows, i)) is not None]
+    found = [
+        (loss, i) for i in np.flatnonzero(chosen).tolist() if (loss := loss_of(model, measure, rows, i)) is not None
+    ]
     if not found:
         return 0.0, 0.0, 0.0
     counts = [1 if rows.count is None else int(rows.count[i]) for _, i in found]
