@@ -40,7 +40,8 @@ def side(chance: np.random.Generator, n: int, rate: float, clustered: bool = Fal
     arm = Arm(float(n), float(losses.sum()), float(losses.sum()))
     if not clustered:
         return Side(arm)
-    return Side(arm, 0.0, np.bincount(unit, minlength=BUCKETS) * 1.0, np.bincount(unit, losses, BUCKETS) * 1.0)
+    by_unit = [np.bincount(unit, weights, BUCKETS).astype(np.float64) for weights in (np.ones(n), losses)]
+    return Side(arm, 0.0, *by_unit)
 
 
 def run(
