@@ -46,7 +46,8 @@ def test_ten_quiet_days_and_a_harmless_release_raise_nothing(tmp_path: Path) -> 
     accuracy = [value for (name, row), value in page.items() if name == "model_change_baseline_score"]
     run.close()
     assert alarms.lines == []
-    assert (alarms.streams, alarms.sliced) == (VERSIONS, VERSIONS * len(COUNTRIES))
+    assert alarms.streams == VERSIONS
+    assert alarms.sliced == (VERSIONS - 1) * len(COUNTRIES), "slices of the new one have too few rows yet"
     assert alarms.releases == {("model-01", "v4")} == alarms.promoted
     assert all(1 - RATE * 1.6 < value < 1 - RATE * 0.6 for value in accuracy)
 

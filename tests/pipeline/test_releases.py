@@ -132,7 +132,7 @@ def stratified(logs: Logs, until: int) -> tuple[float, dict[str, float]]:
         if record["prediction_id"] in said:
             made, version, answer = said[record["prediction_id"]]
             block = made // (5 * MINUTE) * 5 * MINUTE
-            if time <= block + 5 * MINUTE + HOUR + 5 * MINUTE:  # maturity and grace after its end
+            if time <= block + 5 * MINUTE + HOUR:  # maturity after its end
                 table.setdefault(block, {"v1": [], "v2": []})[version].append(record["label"] == answer)
     both = [(np.array(one["v1"]), np.array(one["v2"])) for one in table.values() if one["v1"] and one["v2"]]
     weight = np.array([len(a) * len(b) / (len(a) + len(b)) for a, b in both])

@@ -132,7 +132,7 @@ class Recount:
                     self.results["", channel.name, "orphaned"] += len(records)
                 continue
             end = self.block_end(prediction.time)
-            limit = end + channel.maturity + self.model.grace
+            limit = end + channel.maturity
             held: Label | None = None
             for record in (one for one in records if one.time <= limit):
                 held = self._offer(prediction, channel, held, record, late=False)

@@ -359,7 +359,7 @@ MODEL = Section(
             settings.Model,
             "grace",
             Duration(0, 30 * DAY),
-            "Time beyond maturity before counts become final.",
+            "Time beyond maturity before counts become final: records that are written so late still count.",
         ),
         _key(
             settings.Model,

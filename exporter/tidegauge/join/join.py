@@ -46,7 +46,7 @@ RESULT_MEANINGS: Mapping[str, str] = {
     "orphaned": "No prediction with its id came before the horizon; or it named no model, came first, and what it says "
     "is no label to the model that made the prediction.",
     "late": "It was to be joined or replace a label, but is dated beyond the end of its prediction's block plus "
-    "maturity plus grace: windows follow it, the counters of sealed blocks do not.",
+    "maturity: windows follow it, the counters of sealed blocks do not.",
     "sampled_out": "Its prediction is outside the hash sample that max_pending made necessary.",
 }
 """What becomes of a feedback record, in words. Each ends in exactly one."""
@@ -156,7 +156,8 @@ class Join:
         # No pending prediction is older than this; of restored ones it is not known yet.
         self._oldest = NEVER_SEALED if table.live else LATEST
         self._oldest_met = LATEST
-        self._due = np.array([slot.maturity + model.grace for slot in self._slots], dtype=np.int64)
+        # The grace is for what is written late: what a block holds must not depend on the order of the lines within it.
+        self._due = np.array([slot.maturity for slot in self._slots], dtype=np.int64)
         self._index = HashIndex(lambda numbers: self.table.rows["key"][numbers], expected=table.live)
         for start in range(0, table.high_water, CHUNK):
             numbers = table.live_numbers(start, min(start + CHUNK, table.high_water))

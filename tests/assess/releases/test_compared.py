@@ -10,7 +10,6 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from tidegauge.assess.numeric import floats
 from tidegauge.assess.releases.arms import Side
 from tidegauge.assess.releases.compared import BEFORE_AFTER, CONCURRENT, Compared, Frozen
 from tidegauge.assess.releases.overall import overall
@@ -41,8 +40,8 @@ def side(chance: np.random.Generator, n: int, rate: float, clustered: bool = Fal
     arm = Arm(float(n), float(losses.sum()), float(losses.sum()))
     if not clustered:
         return Side(arm)
-    rows, errors = (floats(np.bincount(unit, weights, BUCKETS)) for weights in (np.ones(n), losses))
-    return Side(arm, 0.0, rows, errors)
+    by_unit = [np.bincount(unit, weights, BUCKETS).astype(np.float64) for weights in (np.ones(n), losses)]
+    return Side(arm, 0.0, *by_unit)
 
 
 def run(
