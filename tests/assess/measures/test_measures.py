@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tidegauge.assess.counts import PairMoments
 from tidegauge.assess.measures import measures_of
 from tidegauge.assess.measures.measure import PROPORTION, UNBOUNDED, BlockSums, Measure
+from tidegauge.assess.measures.scored import _of_pairs
 from tidegauge.assess.releases import arms
 from tidegauge.config.metrics import comparable_names
 from tidegauge.config.settings import Channel, Model, Release, Signal
@@ -459,3 +461,19 @@ def test_values_are_in_the_metrics_own_units() -> None:
     assert signs["accuracy"] == signs["ndcg"] == signs["signal:bought"] == (1.0, 0.75)
     assert signs["mae"] == signs["error_ratio"] == signs["word_error_rate"] == signs["signal:cost"] == (0.0, 0.25)
     assert signs["signal:dwell"] == signs["signal:sure"] == (0.0, -0.25)
+
+
+def test_error_rates_of_texts_are_watched_by_edits_which_are_never_negative() -> None:
+    """Detectors bet on losses with a lowest value; what the ratio's spread is made of has none."""
+    one = np.ones(1)
+    pairs = PairMoments(
+        np.array([3]), 3 * one, 3 * one, we=6 * one, wn=30 * one, w2e2=(0 + 1 + 25) * one, w2n2=(400 + 25 + 25) * one,
+        w2en=(0 + 5 + 25) * one,
+    )  # fmt: skip
+    sums = _of_pairs(np.array([0]), pairs)  # edits 0, 1, 5 on 20, 5 and 5 words
+    edits, words = np.array([0.0, 1.0, 5.0]), np.array([20.0, 5.0, 5.0])
+    pseudo = 0.2 + (edits - 0.2 * words) / 10
+    assert pseudo.min() < 0
+    assert sums.total == pytest.approx(pseudo.sum()) == pytest.approx((edits / 10).sum())
+    assert sums.squares == pytest.approx((pseudo**2).sum())
+    assert sums.plain_squares == pytest.approx(((edits / 10) ** 2).sum())

@@ -72,12 +72,19 @@ def test_of_two_equally_busy_versions_the_same_is_chosen_whatever_the_order() ->
 
 def test_a_version_without_a_primary_prediction_for_twelve_blocks_has_lost_its_traffic() -> None:
     assert LOST == 12
-    state = after((0, {"a": 2000, "b": 1}), (LOST * BLOCK, {"a": 1}))
+    state = after((0, {"a": 2000, "b": 200}), (LOST * BLOCK, {"a": 1}))
     assert not state.lost("b", BLOCK)
     state = after(((LOST + 1) * BLOCK, {"a": 1}), state=state)
     assert state.lost("b", BLOCK) and not state.lost("a", BLOCK)
-    assert not after(((LOST + 2) * BLOCK, {"b": 1}), state=state).lost("b", BLOCK)
     assert state.lost("never seen", BLOCK)
+
+
+def test_a_rare_version_may_pause_five_times_as_long_as_it_usually_does() -> None:
+    """Ten predictions a day: one in 2.4 hours, so 12 hours of silence say nothing yet."""
+    state = after((0, {"a": 2000, "b": 10}), (12 * HOUR - BLOCK, {"a": 1}))
+    assert not state.lost("b", BLOCK)
+    assert after((12 * HOUR + BLOCK, {"a": 1}), state=state).lost("b", BLOCK)
+    assert after((26 * HOUR, {"a": 1}), state=state).lost("b", BLOCK), "after a day nothing is usual any more"
 
 
 def test_a_forgotten_version_keeps_its_name_alone() -> None:

@@ -109,6 +109,16 @@ def test_a_rise_is_detected_dated_and_over_when_it_is_over() -> None:
     assert bank.evidence()[0] >= 25_920
 
 
+def test_the_start_stays_what_it_was_when_it_was_detected_however_a_rot_goes_on() -> None:
+    bank, said = Bank.empty().add("a"), set()
+    for block in range(600):
+        errors = 10 + 0.1 * max(block - 200, 0)  # of 200, from 5 % to 25 %
+        bank = bank.advance(block * BLOCK, [200], proportion_steps([200], [errors], [0.05]), 25_920.0)
+        if bank.detected[0]:
+            said.add(int(bank.started_at()[0]))
+    assert len(said) == 1 and 200 * BLOCK <= said.pop() <= 260 * BLOCK
+
+
 def test_a_stream_without_rows_stays_as_it_is() -> None:
     bank = Bank.empty().add("a", "b")
     bank = bank.advance(0, [10, 10], proportion_steps([10, 10], [3, 3], [0.05, 0.05]), 1000.0)

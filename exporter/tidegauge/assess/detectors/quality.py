@@ -278,7 +278,8 @@ def _placed(watch: Watch, keys: Mapping[str, int], found: LossSums) -> tuple[Flo
     rows = np.array([keys.get(key, -1) for key in watch.keys], dtype=np.int64)
     here = rows >= 0
     columns = []
-    for values in (found.n, found.total, found.squares):
+    squares = found.squares if found.plain_squares is None else found.plain_squares
+    for values in (found.n, found.total, squares):
         column = np.zeros(len(rows))
         column[here] = values[rows[here]]
         columns.append(column)

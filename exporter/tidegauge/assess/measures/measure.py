@@ -29,6 +29,8 @@ class LossSums:
     n: Floats
     total: Floats
     squares: Floats
+    plain_squares: Floats | None = None
+    """Where losses may be negative: the squares of others with the same sum that may not, as watching needs them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,13 +190,14 @@ def _text(unit: int) -> _Form:
 
 
 def _of_pairs(series: Integers, pairs: PairMoments) -> LossSums:
-    """See `pseudo_losses`: the rows' spread around the ratio, in units of the mean length."""
+    """Pseudo losses (see there), and beside them the edits alone, both in units of the mean length."""
     n = kish(pairs.w, pairs.w2)
     rate = np.nan_to_num(ratio(pairs.we, pairs.wn))
     length = np.nan_to_num(ratio(pairs.wn, pairs.w))
     around: Floats = np.maximum(pairs.w2e2 - 2 * rate * pairs.w2en + rate**2 * pairs.w2n2, 0.0)
     spread = np.nan_to_num(ratio(ratio(around, pairs.w2), length**2))
-    return LossSums(series, n, rate * n, (rate**2 + spread) * n)
+    edits = np.nan_to_num(ratio(ratio(pairs.w2e2, pairs.w2), length**2))
+    return LossSums(series, n, rate * n, (rate**2 + spread) * n, edits * n)
 
 
 def _reports(channel: Channel, task: str) -> _Form:

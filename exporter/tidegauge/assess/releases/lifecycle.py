@@ -15,7 +15,8 @@ from tidegauge.config.settings import DAY, HOUR
 LEAST_TRAFFIC: Final = 1000  # primary predictions of a baseline in the 24 hours before
 SEEN: Final = 1000  # versions whose names are remembered, the latest
 KEPT: Final = 50  # releases that are remembered, the latest
-LOST: Final = 12  # blocks without a primary prediction after which a version has lost its traffic
+LOST: Final = 12  # blocks without a primary prediction after which a version has lost its traffic, at the earliest
+GAPS: Final = 5  # times the mean time between its predictions of the last day, too: a rare canary pauses often
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,10 @@ class Lifecycle:
     now: int = 0  # end of the last block, ms
 
     def lost(self, version: str, block: int) -> bool:
-        """Whether a version has had no primary prediction for LOST blocks of this width."""
-        return self.last.get(version, 0) < self.now - LOST * block
+        """Whether a version has had no primary prediction for LOST blocks of this width, and GAPS of its own gaps."""
+        made = sum(self.hours.get(version, {}).values())
+        patience = max(LOST * block, GAPS * DAY // made) if made else LOST * block
+        return self.last.get(version, 0) < self.now - patience
 
 
 NOTHING: Final = Lifecycle({}, {})

@@ -107,6 +107,7 @@ class Bank:
     fall: Floats  # (S,): while detected, the CUSUM of "back to normal"
     detected: Flags  # (S,)
     detections: Integers  # (S,): how often detected has become true
+    found: Integers  # (S,): where the change seemed to begin when it was detected, ms; 0 before
 
     @classmethod
     def empty(cls) -> Bank:
@@ -119,6 +120,7 @@ class Bank:
             np.zeros(grid, np.int64),
             np.zeros(0),
             np.zeros(0, np.bool_),
+            np.zeros(0, np.int64),
             np.zeros(0, np.int64),
         )
 
@@ -137,6 +139,7 @@ class Bank:
             np.concatenate([self.fall, np.zeros(more)]),
             np.concatenate([self.detected, np.zeros(more, np.bool_)]),
             np.concatenate([self.detections, np.zeros(more, np.int64)]),
+            np.concatenate([self.found, np.zeros(more, np.int64)]),
         )
 
     def remove(self, *keys: str) -> Bank:
@@ -150,6 +153,7 @@ class Bank:
             self.fall[stays],
             self.detected[stays],
             self.detections[stays],
+            self.found[stays],
         )
 
     def advance(
@@ -174,6 +178,7 @@ class Bank:
         reached = evidence(statistic)
         crossed = reached >= needed if together is None else e_bh.e_bh(reached / needed, together)
         over = self.detected & (fall >= RECOVERED)
+        begun = np.take_along_axis(start, ratio.argmax(axis=1)[:, None], axis=1)[:, 0] if self.keys else self.found
         over_all = over[:, None]
         return Bank(
             self.keys,
@@ -183,6 +188,7 @@ class Bank:
             np.where(over, 0.0, fall),
             (self.detected | crossed) & ~over,
             self.detections + (crossed & ~self.detected),
+            np.where(crossed & ~self.detected, begun, self.found),
         )
 
     def evidence(self) -> Floats:
@@ -192,12 +198,11 @@ class Bank:
     def started_at(self) -> Integers:
         """Estimated start of each stream's change (S,), ms: where the leading alternative's CUSUM last left 0.
 
-        The maximum-likelihood estimate for that alternative (Hinkley 1971, Biometrika 58:509). Says
-        something only while detected.
+        The maximum-likelihood estimate for that alternative (Hinkley 1971, Biometrika 58:509), as it was when it
+        was detected: as a rot goes on, larger alternatives take the lead, which began later. Says something only while
+        detected.
         """
-        if not self.keys:
-            return np.zeros(0, np.int64)
-        return np.take_along_axis(self.start, self.ratio.argmax(axis=1)[:, None], axis=1)[:, 0]
+        return self.found
 
     def to_json(self) -> dict[str, Any]:
         """Plain finite numbers and lists."""
@@ -209,6 +214,7 @@ class Bank:
             "fall": self.fall.tolist(),
             "detected": self.detected.tolist(),
             "detections": self.detections.tolist(),
+            "found": self.found.tolist(),
         }
 
     @classmethod
@@ -224,4 +230,5 @@ class Bank:
             np.array(saved["fall"], np.float64),
             np.array(saved["detected"], np.bool_),
             np.array(saved["detections"], np.int64),
+            np.array(saved["found"], np.int64),
         )
