@@ -84,8 +84,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="busy-users",
         description="the harmless release, asked 58 times a day by each of 1,500 users, of whom one in ten is answered "
         "wrongly seven times as often as the mean",
-        watch="never roll back v2; its intervals are so much wider than in harmless-release, for users resemble themselves, "
-        "that six days leave it undecided",
+        watch="never roll back v2; its intervals are so much wider than in harmless-release, for users resemble "
+        "themselves, that six days leave it undecided",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
         countries=_COUNTRIES,
@@ -119,8 +119,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="slow-rot",
         description="the only version is wrong 5 times in 100 for two weeks, then more and more often: 10 times after "
         "six",
-        watch="degrading, on about day 21, before the objective of 0.92 is missed on about day 29; for a forecast of that "
-        "the days differ too much",
+        watch="degrading, on about day 21, before the objective of 0.92 is missed on about day 29; "
+        "the days differ too much for a forecast of that",
         model="fraud",
         versions=(_version("v1", ((0, 0.95), (1 / 3, 0.95), (1, 0.9))),),
         countries=_COUNTRIES,

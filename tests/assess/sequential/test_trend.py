@@ -112,3 +112,10 @@ def test_equal_days_have_no_trend() -> None:
     found = of(np.full(30, 0.05))
     assert found is not None
     assert (found.slope, found.p_value, found.significant) == (0, 1, False)
+
+
+def test_a_trend_holds_plain_numbers_that_can_be_saved() -> None:
+    found = trend(np.arange(20), np.full(20, 1000.0), 50 + np.arange(20) % 7)
+    assert found is not None
+    kinds = {type(getattr(found, name)) for name in found.__slots__}
+    assert kinds == {float, int}
