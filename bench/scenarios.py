@@ -171,7 +171,7 @@ def page(outcomes: Sequence[Outcome]) -> str:
         "|---|---|---|---|---|---|---|",
         *map(_row, outcomes),
     ]
-    return HEAD + "\n".join(rows) + "\n\n## What was said\n\n" + "\n".join(map(_section, outcomes))
+    return HEAD + "\n".join(rows) + "\n\n## What was said\n\n" + "\n".join(map(_section, outcomes)).rstrip() + "\n"
 
 
 def _row(outcome: Outcome) -> str:

@@ -152,7 +152,7 @@ def _alerts(p: Parameters) -> tuple[Alert, ...]:
             "warning",
             expression("ModelReleaseUndecided", "model_version:release_undecided:bool"),
             p.undecided_for,
-            "It is not known whether a new version of a model is worse, and soon nobody looks any more.",
+            "It is still not known whether a new version of a model is worse.",
             fill(_undecided(), p),
             "release",
             VERSION,

@@ -89,7 +89,7 @@ def _comparison(measure: Measure, compared: Compared, design: str, result: Resul
         shown,
         verdict=str(result.verdict),
         margin=compared.frozen.margin,
-        harm_evidence=e_value(float(result.log_evidence_harm)),
+        harm_evidence=e_value(float(result.log_evidence_harm_peak)),
         harm_threshold=1 / compared.frozen.plan.alpha_harm,
         non_inferiority_evidence=e_value(float(result.log_evidence_non_inferiority)),
         non_inferiority_threshold=1 / compared.frozen.plan.alpha_promote,

@@ -104,7 +104,7 @@ def _comparison(columns: Columns, row: tuple[str, ...], measure: Measure, compar
         if not measure.judged:
             continue
         columns.add(catalogue.MODEL_RELEASE_SAMPLES_NEEDED, here, float(result.samples_needed))
-        evidence = {"harm": result.log_evidence_harm, "non_inferiority": result.log_evidence_non_inferiority}
+        evidence = {"harm": result.log_evidence_harm_peak, "non_inferiority": result.log_evidence_non_inferiority}
         for hypothesis, log in evidence.items():
             columns.add(catalogue.MODEL_RELEASE_EVIDENCE, (*here, hypothesis), e_value(float(log)))
             columns.add(catalogue.MODEL_RELEASE_EVIDENCE_THRESHOLD, (*here, hypothesis), thresholds[hypothesis])

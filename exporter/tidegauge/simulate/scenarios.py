@@ -69,7 +69,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="harmless-release",
         description="after two days v2 is released to 1, 5 and then 50 % of the traffic; both are wrong 5 times in "
         "100, more often in the afternoon",
-        watch="never roll back v2; promote it once half of the traffic (from day 4) has shown that it is no worse",
+        watch="never roll back v2; promote it once it has shown that it is no worse, on days 3 to 5",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
         countries=_COUNTRIES,
@@ -84,7 +84,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="busy-users",
         description="the harmless release, asked 58 times a day by each of 1,500 users, of whom one in ten is answered "
         "wrongly seven times as often as the mean",
-        watch="never roll back v2; its intervals are wider than in harmless-release, for users resemble themselves",
+        watch="never roll back v2; its intervals are so much wider than in harmless-release, for users resemble "
+        "themselves, that six days leave it undecided",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),), _REST_OF_RAMP), _version("v2", ((0, 0.95),), _RAMP)),
         countries=_COUNTRIES,
@@ -100,7 +101,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="hard-switch",
         description="after eight days v2 replaces v1 at once; it is wrong 7.5 times in 100, v1 5 times, both more "
         "often in the afternoon",
-        watch="roll back v2, compared with what v1 was before it, within its first day",
+        watch="roll back v2, compared with what v1 was before it, within hours",
         model="fraud",
         versions=(
             _version("v1", ((0, 0.95),), steps((0, 1.0), (8 / 11, 0.0))),
@@ -118,7 +119,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="slow-rot",
         description="the only version is wrong 5 times in 100 for two weeks, then more and more often: 10 times after "
         "six",
-        watch="degrading, and when the objective of 0.92 will be missed, before it is missed on about day 29",
+        watch="degrading, on about day 21, before the objective of 0.92 is missed on about day 29; "
+        "the days differ too much for a forecast of that",
         model="fraud",
         versions=(_version("v1", ((0, 0.95), (1 / 3, 0.95), (1, 0.9))),),
         countries=_COUNTRIES,
@@ -133,7 +135,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="failing-slice",
         description="after nine days answers for New Zealand, 5 % of the traffic, are wrong 20 times in 100, before "
         "and elsewhere 5 times",
-        watch="the slice NZ is degrading within a day, and no other",
+        watch="the slice NZ is degrading, within hours, and no other; later the model, of which NZ is worst off",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),)),),
         countries=_COUNTRIES,
@@ -148,7 +150,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="label-delay",
         description="for a day, the tenth of twelve, feedback comes six hours later than usual; the model is as right "
         "as ever",
-        watch="feedback is missing, then late; quality is unknown or as before, never worse",
+        watch="feedback is missing, within three hours, then late; quality is unknown or as before, never worse",
         model="fraud",
         versions=(_version("v1", ((0, 0.95),)),),
         countries=_COUNTRIES,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tidegauge.assess.counts import Floats
+from tidegauge.assess.counts import Floats, Integers
 from tidegauge.assess.detectors.detector import ARRIVALS, LABELS, SIGNALS, Context, Detector, Reading, View
 from tidegauge.assess.detectors.readings import SEPARATOR, change_readings, slice_readings
 from tidegauge.assess.measures.measure import PROPORTION, RATIO, UNBOUNDED, BlockSums, LossSums, Measure
@@ -18,7 +18,7 @@ from tidegauge.assess.releases.compared import Compared, Frozen
 from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.assess.sequential import before_after, comparison, profile
 from tidegauge.assess.sequential.history import BINS, DAY_MS, S1, S2, N, half_octave, quantile
-from tidegauge.assess.sequential.trend import Trend, trend
+from tidegauge.assess.sequential.trend import DAYS, Trend, trend
 from tidegauge.assess.sequential.watch import Promise, Watch
 from tidegauge.join.rows import Rows
 from tidegauge.join.vocabulary import OTHER
@@ -261,9 +261,18 @@ class _Step:
         stream.trends = {}
         history = stream.versions.history
         for key, daily in zip(stream.versions.keys, history.daily, strict=True):
-            found = trend(history.days, daily[:, N], daily[:, S1])
+            found = _trend(history.days, daily)
             if found is not None:
                 stream.trends[key] = found
+
+
+def _trend(days: Integers, daily: Floats) -> Trend | None:
+    """Of the last two weeks if that is more than chance, else of all there is: what has just begun to rot is no line."""
+    recent = slice(-DAYS, None)
+    lately = trend(days[recent], daily[recent, N], daily[recent, S1])
+    if lately is not None and lately.significant:
+        return lately
+    return trend(days, daily[:, N], daily[:, S1])
 
 
 def _placed(watch: Watch, keys: Mapping[str, int], found: LossSums) -> tuple[Floats, Floats, Floats]:

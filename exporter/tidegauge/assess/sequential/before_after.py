@@ -99,6 +99,7 @@ class BeforeAfterState:
     row_spread: Floats  # sum of w**2 / n
     harm: Floats  # [..., J] log e-values, of proportions
     non_inferiority: Floats
+    peak: Floats  # the largest log evidence of harm that could have decided
     verdict: Codes
 
     @classmethod
@@ -166,8 +167,13 @@ def _close(state: BeforeAfterState, plan: BeforeAfterPlan, used: NDArray[np.bool
     harm, within = evidence(closed, plan)
     if not plan.may_promote:
         within = np.full_like(within, -np.inf)
-    verdict = decide(state.verdict, harm, within, ready(closed, plan), plan.alpha_harm, plan.alpha_promote)
-    return replace(closed, verdict=np.where(used, verdict, state.verdict).astype(np.int8))
+    may = ready(closed, plan)
+    verdict = decide(state.verdict, harm, within, may, plan.alpha_harm, plan.alpha_promote)
+    return replace(
+        closed,
+        verdict=np.where(used, verdict, state.verdict).astype(np.int8),
+        peak=np.where(used & may, np.maximum(state.peak, harm), state.peak),
+    )
 
 
 def _steps(plan: BeforeAfterPlan, n: Floats, errors: Floats, null_rate: Floats, odds_ratios: Floats) -> Floats:
@@ -236,6 +242,7 @@ def read(state: BeforeAfterState, plan: BeforeAfterPlan) -> Result:
         lower,
         upper,
         harm,
+        np.maximum(state.peak, harm),
         non_inferiority,
         state.candidate_n,
         np.full_like(state.candidate_n, plan.baseline_n),

@@ -120,6 +120,7 @@ class State:
     non_inferiority: Floats
     candidate_buckets: Floats  # [..., 256], [..., 0] where rows are not clustered
     baseline_buckets: Floats
+    peak: Floats  # the largest log evidence of harm that could have decided
     verdict: Codes
 
     @classmethod
@@ -172,6 +173,7 @@ def advance(state: State, plan: Plan, candidate: Arm, baseline: Arm, buckets: Bu
         state.non_inferiority,
         state.candidate_buckets,
         state.baseline_buckets,
+        state.peak,
         state.verdict,
     )
     if plan.test == "error_arm":
@@ -191,8 +193,9 @@ def advance(state: State, plan: Plan, candidate: Arm, baseline: Arm, buckets: Bu
             following, candidate_buckets=state.candidate_buckets + c, baseline_buckets=state.baseline_buckets + b
         )
     harm, non_inferiority = evidence(following, plan)
-    verdict = decide(state.verdict, harm, non_inferiority, ready(following, plan), plan.alpha_harm, plan.alpha_promote)
-    return replace(following, verdict=verdict)
+    may = ready(following, plan)
+    verdict = decide(state.verdict, harm, non_inferiority, may, plan.alpha_harm, plan.alpha_promote)
+    return replace(following, verdict=verdict, peak=np.where(may, np.maximum(state.peak, harm), state.peak))
 
 
 def null_ratio(state: State, plan: Plan) -> Floats:
@@ -280,6 +283,7 @@ def read(state: State, plan: Plan) -> Result:
         lower,
         upper,
         harm,
+        np.maximum(state.peak, harm),
         non_inferiority,
         state.candidate_n,
         state.baseline_n,

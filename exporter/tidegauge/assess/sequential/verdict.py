@@ -29,7 +29,8 @@ class Result:
     difference: Floats
     lower: Floats  # the interval holds the difference at all looks together with probability 1 - alpha_harm
     upper: Floats
-    log_evidence_harm: Floats  # log e-value against "no worse than the baseline"
+    log_evidence_harm: Floats  # log e-value against "no worse than the baseline", now
+    log_evidence_harm_peak: Floats  # and the largest so far, by which the verdict goes
     log_evidence_non_inferiority: Floats  # log e-value against "worse by the margin or more"
     samples_candidate: Floats
     samples_baseline: Floats
