@@ -224,8 +224,8 @@ MODEL_RELEASE_MARGIN = _gauge(
 )
 MODEL_RELEASE_EVIDENCE = _gauge(
     "model_release_evidence",
-    "Evidence (an e-value) that the version is worse (harm: the most there has been, by which the verdict goes), or that "
-    "it is not worse by the margin (non_inferiority: now).",
+    "Evidence (an e-value) that the version is worse (harm: the most there has been, by which the verdict goes), or "
+    "that it is not worse by the margin (non_inferiority: now).",
     *_DESIGN,
     "hypothesis",
 )

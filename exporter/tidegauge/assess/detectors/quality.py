@@ -267,7 +267,7 @@ class _Step:
 
 
 def _trend(days: Integers, daily: Floats) -> Trend | None:
-    """Of the last two weeks if that is more than chance, else of all there is: what has just begun to rot is no line."""
+    """Of the last two weeks if that is more than chance, else of all: what has just begun to rot is no line."""
     recent = slice(-DAYS, None)
     lately = trend(days[recent], daily[recent, N], daily[recent, S1])
     if lately is not None and lately.significant:
