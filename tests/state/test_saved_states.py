@@ -91,12 +91,11 @@ def test_after_damage_the_generation_before_goes_on_to_the_same_states(tmp_path:
         run.save()
     expected = states(run)
     run.close()
-    newest = max((tmp_path / "state").rglob("*"), key=lambda path: (path.is_file(), path.stat().st_mtime_ns))
-    for path in sorted((tmp_path / "state").rglob("*")):
-        if path.is_file() and path.stat().st_mtime_ns >= newest.stat().st_mtime_ns - 1 and path.stat().st_size:
-            data = bytearray(path.read_bytes())
-            data[random.Random(1).randrange(len(data))] ^= 0xFF
-            path.write_bytes(data)
+    newest = max((tmp_path / "state").glob("segment-*.seg"))
+    for path in (newest, tmp_path / "state" / "manifest.json"):
+        data = bytearray(path.read_bytes())
+        data[random.Random(1).randrange(len(data))] ^= 0xFF
+        path.write_bytes(data)
     run = production(tmp_path, FRAUD)
     run.settle()
     assert states(run) == expected
