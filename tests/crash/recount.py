@@ -198,7 +198,7 @@ def _labels(
 ) -> Iterator[tuple[Sample, float]]:
     maturity = MATURITY[prediction.model, channel]
     end = prediction.time // BLOCK * BLOCK + BLOCK
-    due = end + maturity + GRACE
+    due = end + maturity
     place = {"model": prediction.model, "version": prediction.version, "channel": channel}
     holder: Feedback | None = None
     for report in (one for one in reports if one.time <= due):
