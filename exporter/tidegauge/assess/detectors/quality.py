@@ -40,6 +40,7 @@ SLICE_LEVEL: Final = 0.1
 class Stream:
     """One measure in one stream of blocks."""
 
+    form: str  # the measure's
     versions: Watch
     slices: Watch
     compared: dict[str, Compared]  # by new version
@@ -51,7 +52,7 @@ class Stream:
     def empty(cls, measure: Measure) -> Stream:
         """Before the first block."""
         known = known_of(measure)
-        return cls(Watch.empty(known), Watch.empty(known), {}, {})
+        return cls(measure.form, Watch.empty(known), Watch.empty(known), {}, {})
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ def _advance(state: Quality, block: SealedBlock, context: Context) -> Quality:
         if found is None:
             continue
         stream = state.measures.get(measure.metric)
-        if stream is None:
+        if stream is None or stream.form != measure.form:
             stream = state.measures[measure.metric] = Stream.empty(measure)
         step.compare(stream, measure, found)
         step.watch(stream, measure, found)
@@ -334,6 +335,7 @@ def _save(state: Quality) -> dict[str, Any]:
         "now": state.now,
         "measures": {
             name: {
+                "form": stream.form,
                 "proportion": stream.versions.measure.proportion,
                 "lowest": None if stream.versions.measure.lowest == -inf else stream.versions.measure.lowest,
                 "highest": None if stream.versions.measure.highest == inf else stream.versions.measure.highest,
@@ -358,6 +360,7 @@ def _load(saved: Mapping[str, Any]) -> Quality:
             inf if values["highest"] is None else values["highest"],
         )
         state.measures[name] = Stream(
+            values["form"],
             Watch.from_json(values["versions"], known),
             Watch.from_json(values["slices"], known),
             {version: Compared.load(compared) for version, compared in values["compared"].items()},

@@ -61,6 +61,7 @@ def measures(model: Model) -> Iterator[Measure]:
             judged=signal.better is not None,
             deciding=name in margins,
             margin=margins.get(name),
+            definition=" ".join((signal.origin, signal.field, *signal.labels)),
         )
 
 

@@ -95,6 +95,12 @@ class Measure:
     judged: bool = True  # it is known which way is good
     deciding: bool = True  # about the release
     margin: float | None = None  # None: by the baseline's loss
+    definition: str = ""  # what a signal is made of; where it changes, losses are others
+
+    @property
+    def form(self) -> str:
+        """What losses depend on: those of another form never add."""
+        return f"{self.kind} {self.sign:g} {self.offset:g} {self.definition}".rstrip()
 
     def value(self, loss: float) -> float:
         """A mean loss in the metric's own units."""
