@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tidegauge.assess.detectors.detector import ARRIVING, Context
 from tidegauge.assess.detectors.quality import DETECTOR
 from tidegauge.assess.measures import measures_of
-from tidegauge.config.settings import HOUR, Channel, Model, Signal
+from tidegauge.assess.releases import lifecycle
+from tidegauge.config.settings import DAY, HOUR, Channel, Model, Release, Signal
 from tidegauge.join.rows import Rows
 from tidegauge.tally import moments
 from tidegauge.tally.blocks import ARRIVALS, SealedBlock
@@ -29,20 +31,27 @@ def no_rows() -> Rows:
     raise AssertionError("nobody asks for rows")
 
 
-def block(number: int, agreed: int, disagreed: int) -> SealedBlock:
+def block(number: int, agreed: int, disagreed: int, version: int) -> SealedBlock:
     sums = np.zeros((1, moments.plain_columns(1, UNIT)), dtype=np.int64)
     values = UNIT.encode(np.array([float(disagreed)]))[:, 0]
     sums[0] = [agreed + disagreed, *values, *values]
-    counts = {signals.name("ruled"): (np.zeros(1, dtype=np.int64), sums)}
+    counts = {signals.name("ruled"): (np.full(1, version, dtype=np.int64), sums)}
     return SealedBlock(ARRIVALS, number * BLOCK, (number + 1) * BLOCK, counts, no_rows)
 
 
-def after(state: Any, model: Model, number: int) -> Any:
+def after(state: Any, model: Model, number: int, version: int = 0, releases: tuple[lifecycle.Release, ...] = ()) -> Any:
     whole = np.full(1, -1)
     context = Context(
-        model, ARRIVING, ("v1",), ("0", "1"), 2, lambda series: (series, whole, series), measures=measures_of(model)
+        model,
+        ARRIVING,
+        ("v1", "v2"),
+        ("0", "1"),
+        2,
+        lambda series: (series, whole, series),
+        measures=measures_of(model),
+        releases=releases,
     )
-    return DETECTOR.advance(state, block(number, 90, 10), context)
+    return DETECTOR.advance(state, block(number, 90, 10, version), context)
 
 
 def known(state: Any) -> tuple[float, float]:
@@ -59,3 +68,18 @@ def test_what_is_known_of_a_signal_goes_on_over_a_restart_and_ends_where_the_sig
     turned = after(DETECTOR.load(DETECTOR.save(state)), signal("higher"), 3)
     assert known(turned) == (100, 90), "what is missing to agreement on all is the loss now"
     assert known(after(state, signal("lower", field="other"), 3)) == (100, 10)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05])
+def test_a_margin_of_nothing_holds_beside_the_baseline_and_after_it(margin: float) -> None:
+    """v1 disagrees 10 times in 100 for eight days; v2, after it, just as often: no worse, and no better."""
+    model = replace(signal("lower"), release=Release((("signal:ruled", margin),)))
+    start = 8 * DAY // BLOCK
+    releases = (lifecycle.Release("v2", "v1", start * BLOCK, (start + 10_000) * BLOCK),)
+    state = DETECTOR.initial()
+    for number in range(0, start + 600, 3):
+        state = after(state, model, number, version=int(number >= start), releases=releases)
+    compared = state.measures["signal:ruled"].compared["v2"]
+    assert compared.frozen.margin == margin
+    assert set(compared.results()) == {"before_after"}
+    assert compared.verdict() == ("promote" if margin else "keep_watching")

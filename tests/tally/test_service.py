@@ -93,14 +93,6 @@ def test_sums_are_the_same_whatever_the_order_and_the_parts(values: list[float],
     assert (sums_of(*parts) == whole).all()
 
 
-@given(st.lists(st.floats(0, 200), min_size=1, max_size=60), st.floats(0.01, 0.999))
-def test_the_edge_of_a_quantile_is_the_first_with_that_share_below_it(values: list[float], quantile: float) -> None:
-    latency = np.array(values)
-    below = [np.count_nonzero(latency < edge) for edge in EDGES]
-    expected = next((n for n, number in enumerate(below) if number >= quantile * len(latency)), len(EDGES) - 1)
-    assert service.quantile_edge(sums_of(rows_of(latency)), quantile) == expected
-
-
 def test_readers_take_many_series_at_once() -> None:
     generator = np.random.default_rng(2)
     each = [sums_of(rows_of(generator.lognormal(-2, 1, 50))) for _ in range(5)]
@@ -111,4 +103,3 @@ def test_readers_take_many_series_at_once() -> None:
     ):
         for column, values in zip(found, zip(*ones, strict=True), strict=True):
             assert column.tolist() == [*map(float, values), 0.0]
-    assert service.quantile_edge(both, 0.99)[-1] == 0

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, ndtri, stdtrit
+from scipy.special import ndtri, stdtrit
 
 from tidegauge.assess.counts import Floats, Moments
 from tidegauge.assess.numeric import ROUNDING, floats, kish, ratio
@@ -34,26 +34,6 @@ def wilson(proportion: ArrayLike, n: ArrayLike) -> Interval:
         np.where(known & (p > 0), np.clip(centre - half, 0, 1), 0.0),
         np.where(known & (p < 1), np.clip(centre + half, 0, 1), 1.0),
     )
-
-
-def jeffreys(successes: ArrayLike, n: ArrayLike) -> Interval:
-    """Equal-tailed interval of the Beta(x + 1/2, n - x + 1/2) posterior (Brown, Cai, DasGupta 2001, Stat. Sci. 16:101).
-
-    The vectors that textbooks print keep both tails at x = 0 and x = n; so does this.
-    """
-    x, size = np.broadcast_arrays(floats(successes), floats(n))
-    tail = (1 - LEVEL) / 2
-    return betaincinv(x + 0.5, size - x + 0.5, tail), betaincinv(x + 0.5, size - x + 0.5, 1 - tail)
-
-
-def clopper_pearson(successes: ArrayLike, n: ArrayLike) -> Interval:
-    """The exact interval of a binomial proportion (Clopper and Pearson 1934, Biometrika 26:404)."""
-    x, size = np.broadcast_arrays(floats(successes), floats(n))
-    tail = (1 - LEVEL) / 2
-    some, all_of_them = x > 0, x >= size
-    lower = betaincinv(np.where(some, x, 1), size - x + 1, tail)
-    upper = betaincinv(x + 1, np.where(all_of_them, 1, size - x), 1 - tail)
-    return np.where(some, lower, 0.0), np.where(all_of_them, 1.0, upper)
 
 
 @dataclass(frozen=True, slots=True)

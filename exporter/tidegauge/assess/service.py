@@ -50,14 +50,3 @@ def latency(sums: NDArray[np.int64], edge: int = len(EDGES) - 1) -> Winsorised:
     s2 = np.cumsum(sums[..., SQUARES : SQUARES + below] * (scale * SCALES[:below]), axis=-1)[..., -1]
     held = clipped.astype(np.float64)
     return Winsorised(n.astype(np.float64), s1 + held * limit, s2 + held * (limit * limit), held)
-
-
-def quantile_edge(sums: NDArray[np.int64], quantile: float) -> NDArray[np.int64]:
-    """Number of the first edge that at least this share of the latencies lies below; the last one if none does.
-
-    So no more than 1 - quantile of them are held by `latency` at this edge, but where they lie beyond all edges. The
-    first edge if there are none.
-    """
-    reached = np.cumsum(sums[..., COUNT : COUNT + BINS], axis=-1)
-    enough = reached[..., :-1] >= quantile * reached[..., -1:]
-    return np.where(enough.any(axis=-1), enough.argmax(axis=-1), len(EDGES) - 1)

@@ -174,8 +174,6 @@ class _Step:
         alpha_harm = alpha / sum(one.deciding for one in self.context.measures) if measure.deciding else alpha
         clustered = self.context.clustered and measure.rows is not None
         plan = comparison.plan(kind, rate, variance, margin or usual, alpha_harm, alpha, clustered)
-        if margin == 0:  # it has to be better; a test can only be tuned to something
-            plan = replace(plan, margin=comparison.LEAST_MARGIN)
         switch, expected = None, ()
         hours = float((cells[:, N] > 0).sum())
         if hours >= before_after.HOURS_TO_COMPARE and np.isfinite(watch.measure.lowest):
@@ -193,6 +191,9 @@ class _Step:
                 alpha,
             )
             expected = tuple(learned.mean[0].tolist())
+        if margin == 0:  # it has to be better; only the tuning of a test needs something else
+            plan = replace(plan, margin=comparison.LEAST_MARGIN)
+            switch = None if switch is None else replace(switch, margin=comparison.LEAST_MARGIN)
         return Frozen(plan, margin, cap, switch, expected)
 
     # ---------------------------------------------------------------- change
