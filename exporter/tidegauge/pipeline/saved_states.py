@@ -21,15 +21,14 @@ def name_of(model: str) -> str:
     return f"{model}/detectors"
 
 
-class SavedStates:
-    """The table of one model. It only grows."""
+class SavedBytes:
+    """The table of one content. It only grows."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
 
-    def write(self, states: Mapping[str, Any]) -> None:
-        """Puts JSON values in the place of those before."""
-        content = zlib.compress(msgspec.json.encode(states), level=1)
+    def write(self, content: bytes) -> None:
+        """Puts this in the place of what was there."""
         whole = len(content).to_bytes(_LENGTH, "little") + content
         sheets = -(-len(whole) // SHEET)
         if sheets > self.table.high_water:
@@ -39,11 +38,32 @@ class SavedStates:
         self.table.rows["bytes"][:sheets] = padded.reshape(sheets, SHEET)
         self.table.touch(np.arange(sheets, dtype=np.int64))
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> bytes:
         """What was written last; nothing where nothing was."""
         if not self.table.high_water:
-            return {}
+            return b""
         whole = self.table.rows["bytes"][: self.table.high_water].tobytes()
         length = int.from_bytes(whole[:_LENGTH], "little")
-        states: dict[str, Any] = msgspec.json.decode(zlib.decompress(whole[_LENGTH : _LENGTH + length]))
+        return whole[_LENGTH : _LENGTH + length]
+
+
+class SavedStates:
+    """States as JSON values, compressed."""
+
+    def __init__(self, table: Table) -> None:
+        self._saved = SavedBytes(table)
+
+    @property
+    def table(self) -> Table:
+        """What they rest in."""
+        return self._saved.table
+
+    def write(self, states: Mapping[str, Any]) -> None:
+        """Puts JSON values in the place of those before."""
+        self._saved.write(zlib.compress(msgspec.json.encode(states), level=1))
+
+    def read(self) -> dict[str, Any]:
+        """What was written last; nothing where nothing was."""
+        content = self._saved.read()
+        states: dict[str, Any] = msgspec.json.decode(zlib.decompress(content)) if content else {}
         return states

@@ -27,6 +27,8 @@ class Contribution(NamedTuple):
 
 
 Contributions = Callable[[Rows], list[Contribution]]
+Dense = Callable[[Rows, NDArray[np.int64], NDArray[np.int64]], NDArray[np.int64]]
+"""(rows, cell of each row, version of each cell) -> what the rows add to each cell, shape (cells, columns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Family:
     labels. `slice_columns` is 0 where slices do not have it; where it differs from `columns`, `slice_contribution`
     says what they add. `schema` names what the columns mean (bins); counts of different schemas never add. The first
     `class_axes` axes of the columns are classes, so the columns can be laid out anew when there is room for more of
-    them.
+    them. A family of very many columns that each row adds to gives whole cells at once: `dense`, instead of
+    contributions; it has no slices.
     """
 
     name: str
@@ -48,10 +51,16 @@ class Family:
     slice_contribution: Contributions | None = None
     schema: str = ""
     class_axes: int = 0
+    dense: Dense | None = None
 
     @property
     def sliced(self) -> int:
         return self.columns if self.slice_columns < 0 else self.slice_columns
+
+
+def no_contribution(rows: Rows) -> list[Contribution]:
+    """Of families that are dense, or only read."""
+    return []
 
 
 Binder = Callable[[Model, int], Iterable[Family]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tidegauge.join.rows import NONE, Rows
 from tidegauge.state.table import Table
-from tidegauge.tally.family import Contribution, Family
+from tidegauge.tally.family import Contribution, Dense, Family
 from tidegauge.tally.panes import FOREVER, Ladder
 
 NO_SERIES = -1
@@ -95,12 +95,29 @@ class Tally:
         places = [self._places(series, pane, pane_number, level) for series in self.series.of_rows(rows)]
         for number in chosen:
             family = self.families[number]
+            if family.dense is not None:
+                self._add_dense(number, family.dense, rows, *places[0], sign)
+                continue
             contributions = family.contribution(rows)
             self._accumulate(number, contributions, places[:1], sliced=False, sign=sign)
             if family.sliced and len(places) > 1:
                 if family.slice_contribution is not None:
                     contributions = family.slice_contribution(rows)
                 self._accumulate(number, contributions, places[1:], sliced=True, sign=sign)
+
+    def _add_dense(
+        self,
+        number: int,
+        dense: Dense,
+        rows: Rows,
+        cell: NDArray[np.int64],
+        local: NDArray[np.int64],
+        sign: int,
+    ) -> None:
+        sums = dense(rows, local, self.cells.rows["series"][cell].astype(np.int64) // self.series.per_version)
+        used = np.flatnonzero(sums.any(axis=1))
+        if len(used):
+            self._add_counts(number, cell[used], sums[used] if sign > 0 else -sums[used], sliced=False)
 
     def _places(
         self,

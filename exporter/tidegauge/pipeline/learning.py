@@ -1,0 +1,188 @@
+"""Holds the first predictions of a model until there are enough to learn the bins of its features from.
+
+All of them are kept whole for that while, so that none is missing from the counts when the bins are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.decode.columns import Categorical
+from tidegauge.join.rows import FeatureValues, Rows
+
+MOST: Final = 10
+"""Times the predictions needed: with so many held, bins are learned of what is there, sealed or not."""
+
+
+class LearningBuffer:
+    """Rows as they arrive; `needed` of them within sealed time are enough."""
+
+    def __init__(self, needed: int, saved: bytes = b"") -> None:
+        self._needed = needed
+        self._rows: list[Rows] = []
+        self._units: list[NDArray[np.uint64]] = []
+        if saved:
+            rows, units = _unpack(saved)
+            self._rows, self._units = [rows], [units]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._rows))
+
+    def add(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
+        """`units` are the hashes of unit ids (0: none); None where no row has one."""
+        self._rows.append(_slim(rows))
+        self._units.append(np.zeros(len(rows), dtype=np.uint64) if units is None else units)
+
+    def ripe(self, sealed_until: int, block: int) -> int | None:
+        """The end (ms) of the time that is enough to learn from: of the first block with which it is; None: wait."""
+        if not len(self):
+            return None
+        time = np.sort(np.concatenate([rows.time for rows in self._rows]))
+        if len(time) >= self._needed:
+            end = int(time[self._needed - 1]) // block * block + block
+            if end <= sealed_until:
+                return end
+        return int(time[-1]) + 1 if len(time) >= MOST * self._needed else None
+
+    def all(self) -> tuple[Rows, NDArray[np.uint64]]:
+        """Everything held, in order of arrival."""
+        return _joined(self._rows), np.concatenate(self._units)
+
+    def save(self) -> bytes:
+        """What the constructor takes."""
+        return _pack(*self.all()) if len(self) else b""
+
+
+def _slim(rows: Rows) -> Rows:
+    """What features are counted from."""
+    return Rows(
+        time=rows.time,
+        version=rows.version,
+        slices=(),
+        predicted=rows.predicted,
+        score=rows.score,
+        value=rows.value,
+        labels=(),
+        count=rows.count,
+        unit=rows.unit,
+        features=rows.features,
+    )
+
+
+def _joined(parts: Sequence[Rows]) -> Rows:
+    counts = None if all(rows.count is None for rows in parts) else np.concatenate([rows.counts() for rows in parts])
+    units = [rows.unit for rows in parts if rows.unit is not None]
+    values = [rows.features for rows in parts if rows.features is not None]
+    return Rows(
+        time=np.concatenate([rows.time for rows in parts]),
+        version=np.concatenate([rows.version for rows in parts]),
+        slices=(),
+        predicted=np.concatenate([rows.predicted for rows in parts]),
+        score=np.concatenate([rows.score for rows in parts]),
+        value=np.concatenate([rows.value for rows in parts]),
+        labels=(),
+        count=counts,
+        unit=np.concatenate(units) if len(units) == len(parts) else None,
+        features=_joined_values(values) if len(values) == len(parts) else None,
+    )
+
+
+def _joined_values(parts: Sequence[FeatureValues]) -> FeatureValues:
+    return FeatureValues(
+        numbers=np.concatenate([part.numbers for part in parts], axis=1),
+        codes=tuple(_joined_codes(columns) for columns in zip(*(part.codes for part in parts), strict=True)),
+        vectors=tuple(
+            _joined_vectors(columns, [len(part) for part in parts])
+            for columns in zip(*(part.vectors for part in parts), strict=True)
+        ),
+    )
+
+
+def _joined_codes(columns: Sequence[Categorical]) -> Categorical:
+    known: dict[str, int] = {}
+    codes = []
+    for column in columns:
+        table = np.array([*(known.setdefault(text, len(known)) for text in column.values), 0, 0], dtype=np.int32)
+        codes.append(np.where(column.codes < 0, column.codes, table[column.codes]))
+    return Categorical(np.concatenate(codes), list(known))
+
+
+def _joined_vectors(
+    columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]
+) -> NDArray[np.float64] | None:
+    """Those of the first dimension that occurs; others are as missing."""
+    dimension = next((column.shape[1] for column in columns if column is not None), None)
+    if dimension is None:
+        return None
+    return np.concatenate(
+        [
+            column if column is not None and column.shape[1] == dimension else np.full((size, dimension), np.nan)
+            for column, size in zip(columns, rows, strict=True)
+        ]
+    )
+
+
+def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
+    values = rows.features
+    return msgspec.msgpack.encode(
+        {
+            "arrays": {
+                name: _packed(array)
+                for name, array in {
+                    "time": rows.time,
+                    "version": rows.version,
+                    "predicted": rows.predicted,
+                    "score": rows.score,
+                    "value": rows.value,
+                    "count": rows.count,
+                    "unit": rows.unit,
+                    "units": units,
+                    "numbers": None if values is None else values.numbers,
+                }.items()
+                if array is not None
+            },
+            "codes": [] if values is None else [[_packed(column.codes), column.values] for column in values.codes],
+            "vectors": []
+            if values is None
+            else [None if vector is None else _packed(vector) for vector in values.vectors],
+        }
+    )
+
+
+def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
+    content = msgspec.msgpack.decode(saved)
+    arrays = {name: _unpacked(packed) for name, packed in content["arrays"].items()}
+    values = None
+    if "numbers" in arrays:
+        values = FeatureValues(
+            numbers=arrays["numbers"],
+            codes=tuple(Categorical(_unpacked(codes), texts) for codes, texts in content["codes"]),
+            vectors=tuple(None if vector is None else _unpacked(vector) for vector in content["vectors"]),
+        )
+    rows = Rows(
+        time=arrays["time"],
+        version=arrays["version"],
+        slices=(),
+        predicted=arrays["predicted"],
+        score=arrays["score"],
+        value=arrays["value"],
+        labels=(),
+        count=arrays.get("count"),
+        unit=arrays.get("unit"),
+        features=values,
+    )
+    return rows, arrays["units"]
+
+
+def _packed(array: NDArray[Any]) -> list[Any]:
+    return [array.dtype.str, list(array.shape), np.ascontiguousarray(array).tobytes()]
+
+
+def _unpacked(packed: list[Any]) -> NDArray[Any]:
+    dtype, shape, content = packed
+    return np.frombuffer(content, dtype=dtype).reshape(shape)
