@@ -1,0 +1,231 @@
+"""What is known of a model's features from sealed blocks: the references that grow, and the evidence of each stream.
+
+A stream is a version held against a reference. Blocks come in order, each once; the same blocks give the same bits.
+The hours of the past rest in a `HourlyHistory`; all else here is small and saved as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.assess.counts import Floats
+from tidegauge.assess.drift import evidence
+from tidegauge.assess.drift.design_effect import design_effect
+from tidegauge.assess.drift.evidence import Block, Evidence
+from tidegauge.config.settings import DAY, HOUR, Drift
+from tidegauge.tally.families import units as unit_family
+from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.history import HourlyHistory
+
+Integers = NDArray[np.int64]
+
+TRAINING, PREVIOUS_VERSION, TRAILING, FIRST = "training", "previous_version", "trailing", "first"
+FIRST_LASTS: Final = DAY
+"""The reference "first" covers at least a day, as days have their hours."""
+UNIT_DAYS: Final = 2
+"""Days over which units are seen to come back: this one and the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What some rows are held against: shares of each bin, and how many rows tell of them; arrays over features."""
+
+    proportions: Floats  # (F, W)
+    size: Floats  # (F,) effective rows; 0: there is none
+    design_effect: Floats  # (F,)
+    stratum: int = 0
+
+
+@dataclass(slots=True)
+class First:
+    """Sums of the model's first predictions."""
+
+    counts: Integers  # (columns,)
+    units: Integers  # (GROUPS,)
+    records: int = 0
+    start: int = 0  # ms
+    end: int = 0  # ms; of the last block in it
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What does not change while a schema holds."""
+
+    schema: Schema
+    icc: Floats  # (F,)
+    drift: Drift
+    training: Integers | None  # (columns,); zeros for features that the file lacks
+    block: int  # ms
+
+
+@dataclass(slots=True)
+class Watch:
+    """The state; it belongs to the ingest thread."""
+
+    fixed: Fixed
+    history: HourlyHistory
+    first: First
+    streams: dict[tuple[str, str], Evidence] = field(default_factory=dict)
+    units: dict[str, dict[int, Integers]] = field(default_factory=dict)  # by version and day since 1970
+
+    def advance(self, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]) -> None:
+        """After the block that begins at `start` (ms); `baselines` names what each live release is compared with."""
+        fixed = self.fixed
+        for version, now in rows.items():
+            self._note_units(version, start, now.units)
+        for version, now in rows.items():
+            compared = fixed.schema.compared(now.counts)
+            repeated = self.design_effect(version)
+            for name, held in self._held(version, now, start, rows, baselines):
+                state = self.streams.get((version, name)) or Evidence.empty(compared.shape)
+                block = Block(
+                    start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum
+                )
+                self.streams[version, name] = evidence.advance(
+                    state, block, fixed.schema.real, self.threshold_log(len(fixed.schema.features))
+                )
+        for version, now in rows.items():
+            self.history.add(now.code, start, now.counts)
+        self._add_to_first(start, rows)
+
+    def threshold_log(self, features: int = 1) -> float:
+        """What one stream of so many has to reach."""
+        drift = self.fixed.drift
+        return evidence.threshold_log(drift.false_alarm_interval, self.fixed.block, features * self.references())
+
+    def references(self) -> int:
+        """References in use, which are looked at side by side."""
+        wanted = set(self.fixed.drift.references)
+        return len(wanted - ({FIRST} if self.fixed.training is not None else {TRAINING}))
+
+    def design_effect(self, version: str) -> Floats:
+        """Of each feature (F,), from how often units came back in the last days."""
+        days = self.units.get(version)
+        if not days:
+            return np.ones(len(self.fixed.icc))
+        return design_effect(sum(days.values(), np.zeros(unit_family.GROUPS, dtype=np.int64)), self.fixed.icc)
+
+    def forget(self, version: str) -> None:
+        """Drops the evidence of a version. Its hours are kept under its code: see `HourlyHistory.forget`."""
+        self.units.pop(version, None)
+        for stream in [stream for stream in self.streams if stream[0] == version]:
+            del self.streams[stream]
+
+    # ---------------------------------------------------------------- what rows are held against
+
+    def fixed_reference(self) -> tuple[str, Held] | None:
+        """The reference that does not change: the file's, or the first predictions once they are complete."""
+        fixed = self.fixed
+        if fixed.training is not None:
+            if TRAINING not in fixed.drift.references:
+                return None
+            return TRAINING, held(fixed.schema, fixed.training)
+        if FIRST not in fixed.drift.references or not self.first.complete:
+            return None
+        return FIRST, held(fixed.schema, self.first.counts, design_effect(self.first.units, fixed.icc))
+
+    def _held(
+        self, version: str, now: Rows, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]
+    ) -> Iterator[tuple[str, Held]]:
+        fixed = self.fixed
+        lasting = self.fixed_reference()
+        if lasting is not None:
+            yield lasting
+        baseline = rows.get(baselines.get(version, ""))
+        if PREVIOUS_VERSION in fixed.drift.references and baseline is not None:
+            then = held(fixed.schema, baseline.counts, self.design_effect(baselines[version]), start)
+            yield PREVIOUS_VERSION, then
+        if TRAILING in fixed.drift.references:
+            hour = start // HOUR
+            past = self.history.at(now.code, self.history.same_hours(hour, hour))
+            if past.any():
+                yield TRAILING, held(fixed.schema, past, self.design_effect(version), hour)
+
+    # ---------------------------------------------------------------- what grows
+
+    def _note_units(self, version: str, start: int, counts: Integers) -> None:
+        day = start // DAY
+        days = self.units.setdefault(version, {})
+        days[day] = days[day] + counts if day in days else counts.copy()
+        for old in [one for one in days if one <= day - UNIT_DAYS]:
+            del days[old]
+
+    def _add_to_first(self, start: int, rows: Mapping[str, Rows]) -> None:
+        first = self.first
+        if first.complete or not rows:
+            return
+        if not first.records:
+            first.start = start
+        for now in rows.values():
+            first.counts += now.counts
+            first.units += now.units
+            first.records += now.predictions
+        first.end = start + self.fixed.block
+        first.complete = first.records >= self.fixed.drift.first and first.end - first.start >= FIRST_LASTS
+
+    # ---------------------------------------------------------------- state
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the history and what is fixed."""
+        first = self.first
+        return {
+            "first": {
+                "counts": first.counts.tolist(),
+                "units": first.units.tolist(),
+                "records": first.records,
+                "start": first.start,
+                "end": first.end,
+                "complete": first.complete,
+            },
+            "streams": [[version, name, state.to_json()] for (version, name), state in self.streams.items()],
+            "units": {
+                version: [[day, counts.tolist()] for day, counts in days.items()]
+                for version, days in self.units.items()
+            },
+        }
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any], fixed: Fixed, history: HourlyHistory) -> Watch:
+        """What `to_json` gave; fixed and history must be those of then."""
+        first = dict(saved["first"])
+        first |= {name: np.array(first[name], dtype=np.int64) for name in ("counts", "units")}
+        return cls(
+            fixed,
+            history,
+            First(**first),
+            {(version, name): Evidence.from_json(state) for version, name, state in saved["streams"]},
+            {
+                version: {day: np.array(counts, dtype=np.int64) for day, counts in days}
+                for version, days in saved["units"].items()
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a version adds in one block."""
+
+    code: int  # the version's number in this exporter
+    counts: Integers  # (columns,)
+    units: Integers  # (GROUPS,)
+    predictions: int
+
+
+def begin(fixed: Fixed, history: HourlyHistory) -> Watch:
+    """Nothing seen yet."""
+    nothing = np.zeros(fixed.schema.columns, dtype=np.int64)
+    return Watch(fixed, history, First(nothing, np.zeros(unit_family.GROUPS, dtype=np.int64)))
+
+
+def held(schema: Schema, counts: Integers, repeated: Floats | None = None, stratum: int = 0) -> Held:
+    """Counts (columns,) as something to hold others against."""
+    compared = schema.compared(counts)
+    size = compared.sum(axis=-1)
+    shares = compared / np.maximum(size, 1.0)[:, None]
+    return Held(shares, size, np.ones(len(size)) if repeated is None else repeated, stratum)
