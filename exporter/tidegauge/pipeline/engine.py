@@ -6,7 +6,7 @@ Records come in as decoded columns; what leaves is read from the parts. Everythi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,16 @@ from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows, Service
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
+from tidegauge.pipeline.features import Features, Saved
 from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
 from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED, Sealing
+from tidegauge.reference.format import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.families import FAMILIES
+from tidegauge.tally.families import features as feature_family
+from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import ladder_of
 from tidegauge.tally.tally import Series, Tally
@@ -56,6 +60,7 @@ class Parts:
     pending: Table | None = None
     waiting: Table | None = None
     deferred: Table | None = None
+    features: Features | None = None
     tally: Tally | None = None
 
 
@@ -92,16 +97,23 @@ def fresh_parts(model: Model) -> Parts:
     )
 
 
-def empty_tally(model: Model, room: int) -> Tally:
-    """A tally without any counts."""
+def empty_tally(model: Model, room: int, more: Sequence[Family] = ()) -> Tally:
+    """A tally without any counts; `more` are families whose shape has been learned."""
     series = Series(len(model.slices), model.max_slice_values + 1)
-    return Tally(model.name, families_of(model, room), ladder_of(model), series)
+    return Tally(model.name, [*families_of(model, room), *more], ladder_of(model), series)
+
+
+def features_of(model: Model, parts: Parts, training: Reference | None, saved: Saved) -> Features:
+    """What follows the features of a model with these vocabularies."""
+    block = ladder_of(model).block
+    return Features(model, block, lambda: parts.versions.texts, lambda: parts.classes.texts, training, saved)
 
 
 class Engine:
     """One model. `records` counts what became of its prediction records since start, for the caller to collect."""
 
-    def __init__(self, model: Model, parts: Parts, spool: Spool | None) -> None:
+    def __init__(self, model: Model, parts: Parts, spool: Spool | None, training: Reference | None = None) -> None:
+        """`training` is the model's reference data, if parts do not hold what follows its features."""
         self.model = model
         self.versions = parts.versions
         self.classes = parts.classes
@@ -109,9 +121,12 @@ class Engine:
         self.totals = parts.totals
         self.archive: Archive = dict(parts.archive)
         detectors = parts.detectors or Table(name_of(model.name), SHEETS)
-        self.sealing = Sealing(model, SavedStates(detectors), parts.arrivals_sealed_until, parts.clustered_from)
+        self.features = parts.features or features_of(model, parts, training, Saved())
+        self.sealing = Sealing(
+            model, SavedStates(detectors), self.features.seal, parts.arrivals_sealed_until, parts.clustered_from
+        )
         self.room = room_for(model, len(parts.classes))
-        self.tally = parts.tally or empty_tally(model, self.room)
+        self.tally = parts.tally or empty_tally(model, self.room, self.features.families())
         self.records: Counter[tuple[str, str]] = Counter()
         layout = Layout.of(model, weighted=parts.weighted)
         name = model.name
@@ -184,15 +199,17 @@ class Engine:
                 signals=columns.signals,
                 unit=unit_buckets(columns.unit, columns.key),
                 service=Service(columns.shadow, columns.error, columns.latency_ms / 1000.0),
+                features=columns.features,
             ),
             shadow=columns.shadow,
             scores=columns.scores,
             content=columns.content,
         )
-        error, latency = columns.error, columns.latency_ms
+        error, latency, units = columns.error, columns.latency_ms, columns.unit
         if len(index) < len(keep):
             arrivals, error, latency = arrivals.take(index), error[index], latency[index]
             numbers = numbers[index]
+            units = None if units is None else units[index]
         if arrivals.content is not None:
             self._miss(list(arrivals.content), ~error)
         self._make_room()
@@ -201,6 +218,8 @@ class Engine:
         rows = arrivals.rows
         self.totals.count_predictions(rows.version, arrivals.shadow, error, latency, rows.time, rows.count)
         self.tally.add(rows, 1, None)
+        self.features.arrive(rows, units)
+        self.features.note_keys(columns.feature_keys, int(rows.time[0]))
         self._follow(self.join.insert(arrivals, numbers))
         self._keep_bounds(clock)
         return len(index)
@@ -299,7 +318,11 @@ class Engine:
         room = room_for(self.model, len(self.classes))
         if room == self.room:
             return
-        wider = empty_tally(self.model, room)
+        self._lay_out(room)
+
+    def _lay_out(self, room: int) -> None:
+        """The same sums in a tally with this room for classes and the features' families of now."""
+        wider = empty_tally(self.model, room, self.features.families())
         wider.take_over(self.tally, self.room, room)
         self.tally, self.room = wider, room
 
@@ -343,6 +366,7 @@ class Engine:
         `read_until` is the time up to which every source has been read.
         """
         self.sealing.advance(self.tally, self.join, min(clock, read_until), self._context)
+        self._learn_features()
         self._follow(self.join.release())
         sealed_until = min(int(self.join.sealed_until.min()), self.sealing.arrivals_until)
         if sealed_until != NEVER_SEALED:
@@ -351,6 +375,20 @@ class Engine:
         self._follow(self.join.expire(min(clock, read_until)))
         self.join.widen_sample(clock)
         self._recycle(clock)
+
+    def _learn_features(self) -> None:
+        """Once there is enough to learn bins from, counts in them what has arrived so far."""
+        until = self.features.due(self.sealing.arrivals_until)
+        if until is None:
+            return
+        uncounted = self.features.learn(until)
+        if uncounted is None:
+            return
+        had_units = unit_family.NAME in self.tally.names
+        self._lay_out(self.room)
+        wanted = {feature_family.NAME} | (set() if had_units else {unit_family.NAME})
+        self.tally.add(uncounted, 1, None, frozenset(wanted))
+        self.features.catch_up(uncounted, self.sealing.arrivals_until)
 
     def _context(self, stream: Channel) -> Context:
         return Context(
@@ -367,6 +405,7 @@ class Engine:
         before = clock - self.expiry
         forgotten = recycle_versions(self.versions, self.join, self.tally, self.totals, self.archive, before)
         self.sealing.forget(forgotten)
+        self.features.forget(forgotten, [code for code, text in enumerate(self.versions.texts) if not text])
         for key, values in enumerate(self.slices):
             recycle_slice(key, values, len(self.versions), self.join, self.tally)
 
@@ -390,6 +429,7 @@ class Engine:
             self.join.waiting.table,
             self.join.deferred.table,
             self.sealing.table(),
+            *self.features.tables(),
             *self.tally.tables(),
         ]
 

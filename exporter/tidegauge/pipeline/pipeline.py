@@ -25,6 +25,7 @@ from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
 from tidegauge.pipeline.restore import feedback_table, restore
 from tidegauge.pipeline.unrouted import TABLE, Unrouted, fitted, select
+from tidegauge.reference.format import Reference
 from tidegauge.sources.block import Block
 from tidegauge.sources.files import FileSource
 from tidegauge.state.spool import Spool
@@ -106,9 +107,16 @@ class Reader:
 class Pipeline:
     """Everything between the log files and the sums."""
 
-    def __init__(self, settings: Settings, store: Store, restored: Restored | None) -> None:
-        """Raises StateUnreadable if saved state is damaged."""
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        restored: Restored | None,
+        references: Mapping[str, Reference] | None = None,
+    ) -> None:
+        """`references` has what `reference:` names, by model. Raises StateUnreadable if saved state is damaged."""
         self.settings = settings
+        self._references = references or {}
         self.store = store
         self.notes: list[str] = list(restored.notes) if restored else []
         saved: dict[str, Any] = msgspec.json.decode(restored.blobs[BLOB]) if restored else {}
@@ -128,12 +136,13 @@ class Pipeline:
             if model is None:
                 self.notes.append(f"model {name} is not configured any more: its state is dropped")
                 continue
-            engine, notes = restore(model, state, store, self._spool(model, saved.get("spools", {}).get(name)))
+            spool = self._spool(model, saved.get("spools", {}).get(name))
+            engine, notes = restore(model, state, store, spool, self._references.get(name))
             self.notes += [f"model {name}: dropped {note}" for note in notes]
             self.engines[name] = engine
         for model in settings.models:
             if model.name not in self.engines:
-                self.engines[model.name] = Engine(model, fresh_parts(model), self._spool(model, None))
+                self.engines[model.name] = self._new_engine(model)
         self.unrouted = self._unrouted(restored is not None, saved)
         positions = saved.get("positions", {})
         self.readers = [self._reader(source, positions, saved.get("lowest", {})) for source in settings.sources]
@@ -161,6 +170,9 @@ class Pipeline:
                 return model
         default = self.settings.default_model
         return None if default is None else replace(default, name=name)
+
+    def _new_engine(self, model: Model) -> Engine:
+        return Engine(model, fresh_parts(model), self._spool(model, None), self._references.get(model.name))
 
     def _spool(self, model: Model, positions: dict[str, Any] | None) -> Spool | None:
         if model.task != "multiclass" and model.task not in WORDY:
@@ -289,7 +301,7 @@ class Pipeline:
         if engine is None and len(self.engines) < self.settings.max_models:
             model = self._model(name)
             if model is not None:
-                engine = self.engines[name] = Engine(model, fresh_parts(model), self._spool(model, None))
+                engine = self.engines[name] = self._new_engine(model)
         return engine
 
     def _feedback(self, batch: FeedbackColumns, clock: int) -> None:

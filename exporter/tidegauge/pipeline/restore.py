@@ -20,9 +20,11 @@ from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout, unit_buckets
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import OTHER, Vocabulary
-from tidegauge.pipeline.engine import Engine, empty_tally, fresh_parts, kind_of, negative_class, room_for
+from tidegauge.pipeline.engine import Engine, empty_tally, features_of, fresh_parts, kind_of, negative_class, room_for
+from tidegauge.pipeline.features import Saved, history_table, learning_table, state_table
 from tidegauge.pipeline.saved_states import SHEETS, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED
+from tidegauge.reference.format import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
 from tidegauge.state.table import Table
@@ -31,12 +33,14 @@ from tidegauge.tally.panes import Ladder, Window
 from tidegauge.tally.tally import Series, Tally
 
 
-def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool | None) -> tuple[Engine, list[str]]:
-    """(engine, what had to be dropped, in plain words)."""
+def restore(
+    model: Model, saved: Mapping[str, Any], store: Store, spool: Spool | None, training: Reference | None = None
+) -> tuple[Engine, list[str]]:
+    """(engine, what had to be dropped, in plain words); `training` is the model's reference data."""
     if saved["task"] != model.task or (
         model.task == "binary" and saved["classes"] != [negative_class(model), model.positive_label]
     ):
-        return Engine(model, fresh_parts(model), spool), ["everything: its task or its positive label has changed"]
+        return Engine(model, fresh_parts(model), spool, training), ["everything: its task or its positive label has changed"]
     notes: list[str] = []
     parts = fresh_parts(model)
     of_versions, of_classes, *of_slices = saved["folded"]
@@ -85,7 +89,9 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
     parts.deferred = _feedback(f"{model.name}/deferred", store, channel_places)
     shape = saved["tally"]
     room = room_for(model, len(parts.classes))
-    fresh = empty_tally(model, room)
+    parts.features = features_of(model, parts, training, _features(model.name, store))
+    notes += parts.features.notes
+    fresh = empty_tally(model, room, parts.features.families())
     families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
     unchanged = -1 not in channel_places and _same_series(shape, saved, model, fresh, room)
     if unchanged and shape["families"] == families:
@@ -121,6 +127,15 @@ def restore(model: Model, saved: Mapping[str, Any], store: Store, spool: Spool |
         "windows older than the predictions still held, and the lifetime window of labelled ones: they start anew"
     )
     return engine, notes
+
+
+def _features(name: str, store: Store) -> Saved:
+    """What was saved of a model's features; what is of another shape is left."""
+    tables = Saved(store.restore_table(learning_table(name), SHEETS), store.restore_table(state_table(name), SHEETS))
+    raw = store.restore_raw(history_table(name))
+    if raw is not None:
+        tables.history = store.restore_table(history_table(name), raw.dtype)
+    return tables
 
 
 def _up_to_block(sealed_until: int, block: int) -> int:

@@ -21,7 +21,7 @@ from tidegauge.join.join import NEVER_SEALED, Join
 from tidegauge.join.rows import Rows
 from tidegauge.pipeline.saved_states import SavedStates
 from tidegauge.state.table import Table
-from tidegauge.tally.blocks import ARRIVALS, seal
+from tidegauge.tally.blocks import ARRIVALS, SealedBlock, seal
 from tidegauge.tally.tally import Tally
 
 NEVER_CLUSTERED = 1 << 62
@@ -39,11 +39,16 @@ class Sealing:
         self,
         model: Model,
         saved: SavedStates,
+        arrived: Callable[[SealedBlock, Context], None],
         arrivals_until: int = NEVER_SEALED,
         clustered_from: int = NEVER_CLUSTERED,
     ) -> None:
-        """Of the saved states those of streams that the model does not have any more are dropped."""
+        """`arrived` is told of each block of arrivals after the detectors.
+
+        Of the saved states those of streams that the model does not have any more are dropped.
+        """
         self.model = model
+        self._arrived = arrived
         self.arrivals_until = arrivals_until  # ms
         self.clustered_from = clustered_from  # ms; time of the earliest prediction that carried a unit_id
         self.measures = measures_of(model)
@@ -119,7 +124,7 @@ class Sealing:
         rows = _PendingRows(join, [(start, until) for number, _, start, until in due if number != ARRIVALS])
         for number, stream, start, until in due:
             readers = [detector for detector in DETECTORS if stream_of(stream) in detector.streams]
-            if readers:
+            if readers or number == ARRIVALS:
                 known = context(stream)
                 source = _none_kept if number == ARRIVALS else rows.between
                 for block in seal(tally, number, start, until, source):
@@ -134,6 +139,8 @@ class Sealing:
                         state = self.state(detector, stream)
                         self.states[key_of(detector.name, stream)] = detector.advance(state, block, now)
                         self._changed = True
+                    if number == ARRIVALS:
+                        self._arrived(block, replace(known, releases=self.lifecycle.releases))
             if number == ARRIVALS:
                 self.arrivals_until = until
             else:

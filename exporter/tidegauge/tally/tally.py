@@ -74,10 +74,13 @@ class Tally:
 
     # ---------------------------------------------------------------- adding
 
-    def add(self, rows: Rows, sign: int, channels: Iterable[int] | None) -> None:
+    def add(
+        self, rows: Rows, sign: int, channels: Iterable[int] | None, only: frozenset[str] | None = None
+    ) -> None:
         """Adds (sign 1) or takes away (sign -1) what rows contribute to the families that read these channels.
 
-        channels None: to the families that read none, which count predictions as they arrive.
+        channels None: to the families that read none, which count predictions as they arrive. `only` names those of
+        them that are wanted.
         """
         if not len(rows):
             return
@@ -86,6 +89,7 @@ class Tally:
             number
             for number, family in enumerate(self.families)
             if (not family.channels if wanted is None else wanted.intersection(family.channels))
+            and (only is None or family.name in only)
         ]
         if not chosen:
             return

@@ -17,17 +17,18 @@ GROUPS = 128
 
 def family() -> Family:
     """One column a group, of predictions as they are logged."""
-    return Family(NAME, GROUPS, no_contribution, slice_columns=0, dense=_sums)
+    return Family(NAME, GROUPS, no_contribution, slice_columns=0, dense=sums)
 
 
-def _sums(rows: Rows, local: NDArray[np.int64], versions: NDArray[np.int64]) -> NDArray[np.int64]:
+def sums(rows: Rows, local: NDArray[np.int64], versions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows by cell and group, shape (cells, GROUPS); `local` is the cell of each row, `versions` has one entry a cell."""
     if rows.unit is None:
         return np.zeros((len(versions), GROUPS), dtype=np.int64)
     place = local * GROUPS + (rows.unit & (GROUPS - 1))
     size = len(versions) * GROUPS
     if rows.count is None:
-        sums = np.bincount(place, minlength=size)
+        made = np.bincount(place, minlength=size)
     else:
-        sums = np.zeros(size, dtype=np.int64)
-        np.add.at(sums, place, rows.count)
-    return sums.reshape(len(versions), GROUPS)
+        made = np.zeros(size, dtype=np.int64)
+        np.add.at(made, place, rows.count)
+    return made.reshape(len(versions), GROUPS)

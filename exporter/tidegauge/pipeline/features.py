@@ -1,0 +1,327 @@
+"""What one model sees and answers: learns the bins, has rows counted in them, follows the sealed blocks.
+
+The bins come from the model's reference file, and for what that lacks from its first predictions. Everything here
+belongs to the ingest thread.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.assess.detectors.detector import Context
+from tidegauge.assess.drift import schema_changes
+from tidegauge.assess.drift.schema_changes import SchemaChanges
+from tidegauge.assess.drift.watch import Fixed, Watch, begin
+from tidegauge.assess.drift.watch import Rows as BlockRows
+from tidegauge.config.settings import Model
+from tidegauge.join.rows import Rows
+from tidegauge.join.vocabulary import OTHER
+from tidegauge.pipeline.learning import LearningBuffer
+from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
+from tidegauge.reference.format import Reference
+from tidegauge.state.table import Table
+from tidegauge.tally.blocks import SealedBlock
+from tidegauge.tally.families import features as feature_family
+from tidegauge.tally.families import traffic
+from tidegauge.tally.families import units as unit_family
+from tidegauge.tally.family import Family
+from tidegauge.tally.features.counts import FeatureCounter
+from tidegauge.tally.features.learn import icc, learn
+from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.watched import watched
+from tidegauge.tally.history import HourlyHistory, dtype_of
+
+Texts = Callable[[], Sequence[str]]
+
+
+@dataclass(slots=True)
+class Saved:
+    """Tables that were saved; None: nothing was."""
+
+    learning: Table | None = None
+    state: Table | None = None
+    history: Table | None = None
+
+
+def learning_table(model: str) -> str:
+    """Name of the table of the rows that bins are learned from."""
+    return f"{model}/features/learning"
+
+
+def state_table(model: str) -> str:
+    """Name of the table of everything small."""
+    return f"{model}/features/state"
+
+
+def history_table(model: str) -> str:
+    """Name of the table of past hours."""
+    return f"{model}/features/history"
+
+
+class Features:
+    """One model's."""
+
+    def __init__(
+        self, model: Model, block: int, versions: Texts, classes: Texts, training: Reference | None, saved: Saved
+    ) -> None:
+        """`block` in ms; versions and classes by code. Saved state of another configuration is left, and said so."""
+        self.model = model
+        self.notes: list[str] = []  # what was left, in words
+        self._block = block
+        self._versions = versions
+        self._classes = classes
+        self._training = training
+        self._learning = SavedBytes(saved.learning or Table(learning_table(model.name), SHEETS))
+        self._state = SavedBytes(saved.state or Table(state_table(model.name), SHEETS))
+        self._changed = True
+        self._buffer: LearningBuffer | None = None
+        self._buffered = -1  # rows of the buffer that are saved
+        self.changes = SchemaChanges()
+        self.schema: Schema | None = None
+        self.counter: FeatureCounter | None = None
+        self.watch: Watch | None = None
+        known = self._known()
+        if known is None:
+            self._start_anew()
+        else:
+            self._go_on(known, saved)
+
+    # ---------------------------------------------------------------- rows
+
+    @property
+    def learning(self) -> bool:
+        """Whether bins are still to be learned, of some feature at least."""
+        return self._buffer is not None
+
+    def families(self) -> list[Family]:
+        """What the tally keeps of features now."""
+        if self.schema is None or self.counter is None:
+            return []
+        return [feature_family.family(self.schema, self.counter), unit_family.family()]
+
+    def arrive(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
+        """Rows that have just arrived, with the hashes of their unit ids (0: none)."""
+        if self._buffer is not None:
+            self._buffer.add(rows, units)
+
+    def due(self, sealed_until: int) -> int | None:
+        """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
+        return None if self._buffer is None else self._buffer.ripe(sealed_until, self._block)
+
+    def learn(self, until: int) -> Rows | None:
+        """Learns from what arrived with a time before that; returns the rows that are to be counted now.
+
+        None: the bins were known, and all rows are counted already.
+        """
+        assert self._buffer is not None
+        rows, units = self._buffer.all()
+        self._buffer, self._buffered, self._changed = None, -1, True
+        self._learning.write(b"")
+        some = np.flatnonzero(rows.time < until)
+        early = rows.take(some)
+        schema = self._learned(early)
+        counter = FeatureCounter(schema, self.model, self._classes)
+        icc = np.maximum(_clustering(counter, early, units[some]), self._given_icc(schema))
+        if self.schema is not None and self.watch is not None and schema.id == self.schema.id:
+            self.watch.fixed = replace(self.watch.fixed, icc=icc)
+            return None
+        self._use(schema, counter, icc)
+        return rows
+
+    def _learned(self, rows: Rows) -> Schema:
+        given = {} if self._training is None else {bins.name: bins for bins in self._training.schema.features}
+        learned = {bins.name: bins for bins in learn(self.model, [rows], self._classes()).features}
+        names = [one.name for one in watched(self.model)]
+        return Schema(tuple((given | learned | given)[name] for name in names if name in given or name in learned))
+
+    def catch_up(self, rows: Rows, sealed_until: int) -> None:
+        """Follows the blocks that were sealed before their rows could be counted."""
+        assert self.counter is not None and self.watch is not None
+        sealed = rows.take(np.flatnonzero(rows.time < sealed_until))
+        if not len(sealed):
+            return
+        place = sealed.time // self._block * 256 + sealed.version
+        cells, local = np.unique(place, return_inverse=True)
+        versions = cells % 256
+        counts = self.counter.accumulate(sealed, local, versions)
+        units = unit_family.sums(sealed, local, versions)
+        predictions = np.bincount(local, weights=sealed.counts(), minlength=len(cells)).astype(np.int64)
+        for block in np.unique(cells // 256).tolist():
+            here = np.flatnonzero(cells // 256 == block)
+            found = {
+                int(versions[cell]): BlockRows(int(versions[cell]), counts[cell], units[cell], int(predictions[cell]))
+                for cell in here.tolist()
+            }
+            # Releases of that time are not known any more; they will be compared from now on.
+            self._advance(block * self._block, found, {})
+
+    def note_keys(self, keys: frozenset[str], time: int) -> None:
+        """The features that a record of about this time (ms) has."""
+        if keys:
+            changed = schema_changes.advance(self.changes, keys, time, self._configured())
+            self._changed |= changed != self.changes
+            self.changes = changed
+
+    # ---------------------------------------------------------------- blocks
+
+    def seal(self, block: SealedBlock, now: Context) -> None:
+        """A block of arrivals is final."""
+        found = block.counts.get(feature_family.NAME)
+        if found is None or self.watch is None:
+            return
+        series, sums = found
+        version, _, _ = now.split(series)
+        units = _aligned(series, block.counts.get(unit_family.NAME), unit_family.GROUPS)
+        predictions = _aligned(series, block.counts.get(traffic.NAME), 1)[:, 0]
+        rows = {
+            int(code): BlockRows(int(code), sums[row], units[row], int(predictions[row]))
+            for row, code in enumerate(version)
+        }
+        live = {one.candidate: one.baseline for one in now.releases if block.start < one.end}
+        self._advance(block.start, rows, live)
+
+    def _advance(self, start: int, rows: Mapping[int, BlockRows], baselines: Mapping[str, str]) -> None:
+        assert self.watch is not None
+        texts = self._versions()
+        named = {texts[code]: now for code, now in rows.items()}
+        named.pop(OTHER, None)  # many versions under one name
+        self.watch.advance(start, named, baselines)
+        self._changed = True
+
+    def forget(self, versions: Sequence[str], codes: Sequence[int]) -> None:
+        """Versions that are gone for good, and codes that are free for others."""
+        if self.watch is not None:
+            for version in versions:
+                self.watch.forget(version)
+            for code in codes:
+                self.watch.history.forget(code)
+            self._changed |= bool(versions)
+
+    # ---------------------------------------------------------------- state
+
+    def tables(self) -> list[Table]:
+        """Every table to save."""
+        if self._buffer is not None and self._buffered != len(self._buffer):
+            self._learning.write(self._buffer.save())
+            self._buffered = len(self._buffer)
+        if self._changed:
+            self._state.write(zlib.compress(msgspec.json.encode(self._to_json()), level=1))
+            self._changed = False
+        history = [] if self.watch is None else [self.watch.history.table]
+        return [self._learning.table, self._state.table, *history]
+
+    def _to_json(self) -> dict[str, Any]:
+        saved: dict[str, Any] = self._signature() | {
+            "learning": self._buffer is not None,
+            "changes": schema_changes.to_json(self.changes),
+        }
+        if self.schema is not None and self.counter is not None and self.watch is not None:
+            last = [[version, name, value] for (version, name), value in self.counter.last.items()]
+            saved |= {
+                "schema": self.schema.to_json(),
+                "icc": self.watch.fixed.icc.tolist(),
+                "last": last,
+                "watch": self.watch.to_json(),
+            }
+        return saved
+
+    def _signature(self) -> dict[str, Any]:
+        """What must be the same for saved state to go on."""
+        return {
+            "watched": [[one.name, one.kind, one.boolean] for one in watched(self.model)],
+            "reference": None if self._training is None else self._training.schema.id,
+        }
+
+    def _known(self) -> Mapping[str, Any] | None:
+        """The saved state, if it is of this configuration."""
+        content = self._state.read()
+        if not content:
+            return None
+        try:
+            known: dict[str, Any] = msgspec.json.decode(zlib.decompress(content))
+            if any(known.get(name) != value for name, value in self._signature().items()):
+                self.notes.append("the bins of features: what is watched, or the reference, has changed")
+                return None
+            return known
+        except (ValueError, zlib.error):
+            self.notes.append("the bins of features: they were saved in another form")
+            return None
+
+    def _start_anew(self) -> None:
+        self._buffer = LearningBuffer(self.model.drift.learning)
+        self._learning.write(b"")
+        if self._training is not None and self._training.schema.features:
+            schema = self._training.schema
+            self._use(schema, FeatureCounter(schema, self.model, self._classes), self._given_icc(schema))
+
+    def _go_on(self, known: Mapping[str, Any], saved: Saved) -> None:
+        self.changes = schema_changes.from_json(known["changes"])
+        if known["learning"]:
+            self._buffer = LearningBuffer(self.model.drift.learning, self._learning.read())
+        if "schema" not in known:
+            return
+        schema = Schema.from_json(known["schema"])
+        counter = FeatureCounter(schema, self.model, self._classes)
+        counter.last.update({(version, name): value for version, name, value in known["last"]})
+        self._use(schema, counter, np.array(known["icc"], dtype=np.float64), saved.history)
+        assert self.watch is not None
+        self.watch = Watch.from_json(known["watch"], self.watch.fixed, self.watch.history)
+
+    def _use(
+        self, schema: Schema, counter: FeatureCounter, icc: NDArray[np.float64], history: Table | None = None
+    ) -> None:
+        """From now on these are the bins; what was known with others is gone."""
+        is_count = count_columns(schema)
+        if history is not None and history.dtype != dtype_of(is_count):
+            history = None
+        past = HourlyHistory(history_table(self.model.name), is_count, self.model.drift.trailing, history)
+        training = None if self._training is None else _fitted(self._training, schema)
+        self.schema, self.counter = schema, counter
+        self.watch = begin(Fixed(schema, icc, self.model.drift, training, self._block), past)
+        self._changed = True
+
+    def _given_icc(self, schema: Schema) -> NDArray[np.float64]:
+        """What the reference file tells of repeated units; 0 of features that it lacks."""
+        given = {} if self._training is None else dict(zip(self._training.schema.names, self._training.icc, strict=True))
+        return np.array([given.get(name, 0.0) for name in schema.names])
+
+
+def count_columns(schema: Schema) -> NDArray[np.bool_]:
+    """(columns,): which are counts; the others are sums of numbers."""
+    counts = np.ones(schema.columns, dtype=np.bool_)
+    for spot in schema.layout.spots:
+        counts[spot.bins_end : spot.end] = False
+    return counts
+
+
+def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
+    """The reference's counts in the columns of a schema with the same bins and some more."""
+    counts = np.zeros(schema.columns, dtype=np.int64)
+    places = dict(zip(schema.names, schema.layout.spots, strict=True))
+    for name, spot in zip(reference.schema.names, reference.schema.layout.spots, strict=True):
+        counts[places[name].start : places[name].end] = reference.counts[spot.start : spot.end]
+    return counts
+
+
+def _clustering(counter: FeatureCounter, rows: Rows, units: NDArray[np.uint64]) -> NDArray[np.float64]:
+    """Intraclass correlation of each feature's bins (F,)."""
+    return np.array([icc(units, place) for place in counter.places(rows)])
+
+
+def _aligned(
+    series: NDArray[np.int64], found: tuple[NDArray[np.int64], NDArray[np.int64]] | None, columns: int
+) -> NDArray[np.int64]:
+    """Sums of a family for these series, zeros where it has none."""
+    aligned = np.zeros((len(series), columns), dtype=np.int64)
+    if found is not None:
+        theirs, sums = found
+        both, here, there = np.intersect1d(series, theirs, return_indices=True)
+        aligned[here] = sums[there]
+    return aligned
