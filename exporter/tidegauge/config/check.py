@@ -12,7 +12,7 @@ from pathlib import Path
 from tidegauge.config.durations import describe_duration, format_duration
 from tidegauge.config.metrics import tested
 from tidegauge.config.panes import pane_width
-from tidegauge.config.settings import DAY, EARLY, ERROR_RATIO, SIGNAL_PREFIX, Channel, Model, Settings, Source
+from tidegauge.config.settings import DAY, EARLY, ERROR_RATIO, SIGNAL_PREFIX, Channel, Feature, Model, Settings, Source
 
 LEAST_TRAFFIC, REFERENCE_ROWS, LEARNED_ROWS = 1000, 200, 5000
 HOURS_TO_COMPARE, DAYS_TO_PROMOTE = 24, 7
@@ -77,7 +77,7 @@ def _model(model: Model, heading: str) -> Iterator[str]:
     if model.classes:
         yield f"  classes: {', '.join(model.classes)}"
     if model.features:
-        yield "  features: " + ", ".join(f"{name} ({kind})" for name, kind in model.features)
+        yield "  features: " + ", ".join(map(_feature, model.features))
     if model.slices:
         yield f"  slices: {', '.join(model.slices)}"
     if model.reference:
@@ -86,6 +86,11 @@ def _model(model: Model, heading: str) -> Iterator[str]:
         yield f"  objective: {objective.metric} {_SIGNS[objective.direction]} {objective.target:g}"
     yield from _release(model)
     yield from _change(model)
+
+
+def _feature(feature: Feature) -> str:
+    importance = "" if feature.importance is None else f", importance {feature.importance:g}"
+    return f"{feature.name} ({feature.kind}{importance})"
 
 
 def _release(model: Model) -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.join.rows import FeatureValues
+
 REASON_MEANINGS: Mapping[str, str] = {
     "invalid_json": "The line is not one JSON value, or is nested too deeply.",
     "invalid_utf8": "A field that is used holds bytes that are no UTF-8.",
@@ -84,6 +86,8 @@ class PredictionColumns:
     offset: NDArray[np.int64]  # of the row's line in the block
     content: list[Content] | None = None  # rankings and texts: the answer; None where `error` is set or it is too long
     signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones; NaN = absent
+    features: FeatureValues | None = None  # None: the model has none configured
+    feature_keys: frozenset[str] = frozenset()  # that the features of one of the rows had, whether configured or not
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ The join makes them, the tally turns them into counts. Codes index the model's v
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,10 @@ UNNAMED = 253
 """Code of a label that is no class of the model, on channels of reports."""
 RETRACTED = 254
 """Code of a label that was withdrawn; older labels must not come back."""
+INVALID_NUMBER = -sys.float_info.max
+"""Stands in a feature's numbers for a value of a wrong type, as a text where a number is due."""
+MISSING_CODE, INVALID_CODE = -1, -2
+"""Stand in a feature's codes for no value and for a value of a wrong type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,38 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class Codes:
+    """A feature's categories: `codes` (n,) int32 index `values`, or are MISSING_CODE or INVALID_CODE."""
+
+    codes: NDArray[np.int32]
+    values: list[str]  # of this batch only; it may hold some that no code names
+
+    def take(self, index: NDArray[np.int64]) -> Codes:
+        return Codes(self.codes[index], self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureValues:
+    """What a model saw in n predictions: known when they arrive, and not kept. Order: see `config.watched`.
+
+    A number is NaN where there is none, INVALID_NUMBER where it is of a wrong type, infinite where it is not finite.
+    The first number of a vector says the same of the whole vector, the others are NaN then.
+    """
+
+    numbers: NDArray[np.float64]  # (numeric and text-length features, n), C-contiguous: a row per feature
+    codes: tuple[Codes, ...]  # categorical and boolean features
+    vectors: tuple[NDArray[np.float64] | None, ...]  # embeddings: (n, dimension); None: no row has one
+
+    def take(self, index: NDArray[np.int64]) -> FeatureValues:
+        """The values of the rows at these positions."""
+        return FeatureValues(
+            self.numbers.take(index, axis=1),  # unlike [:, index], C-contiguous again
+            tuple(codes.take(index) for codes in self.codes),
+            tuple(None if vectors is None else vectors[index] for vectors in self.vectors),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """n rows of one model."""
 
@@ -79,6 +116,7 @@ class Rows:
     signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones, on arrival only
     unit: NDArray[np.uint8] | None = None  # bucket of the user or thing that was judged, see `layout.unit_buckets`
     service: Service | None = None  # on arrival only
+    features: FeatureValues | None = None  # on arrival only; None: the model has none configured
 
     def __len__(self) -> int:
         return len(self.time)
@@ -102,6 +140,7 @@ class Rows:
             signals={name: column[index] for name, column in self.signals.items()},
             unit=None if self.unit is None else self.unit[index],
             service=None if self.service is None else self.service.take(index),
+            features=None if self.features is None else self.features.take(index),
         )
 
     def counts(self) -> NDArray[np.int64]:
