@@ -78,6 +78,16 @@ class Parameters:
     forecast_ahead: Duration = days(7)
     forecast_for: Duration = hours(1)
 
+    # Distributions that have moved, and what is wrong with single features.
+    drift_for: Duration = minutes(15)
+    drift_kept: Duration = hours(1)  # evidence near its threshold goes to and fro
+    drift_named: int = 3  # features that have moved most
+    broken_for: Duration = minutes(10)
+    broken_kept: Duration = minutes(30)
+    schema_for: Duration = minutes(15)
+    schema_kept: Duration = hours(1)
+    keys_named: int = 5  # features that came or went
+
     # Feedback.
     coverage_drop: float = 0.5  # of the usual coverage
     coverage_expected: int = 30  # labels that the window would usually hold; fewer tell nothing

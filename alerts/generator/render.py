@@ -7,7 +7,19 @@ from pathlib import Path
 
 import yaml
 
-from alerts.generator import budget, change, exporter, feedback, forecast, owners, quality, release, service, traffic
+from alerts.generator import (
+    budget,
+    change,
+    drift,
+    exporter,
+    feedback,
+    forecast,
+    owners,
+    quality,
+    release,
+    service,
+    traffic,
+)
 from alerts.generator.parameters import Parameters
 from alerts.generator.rule import Alert, Group, Record, links
 
@@ -26,6 +38,7 @@ def files(parameters: Parameters) -> Mapping[str, tuple[Group, ...]]:
         "budget.yml": (budget.group(p),),
         "release.yml": (release.group(p),),
         "change.yml": (change.group(p), forecast.group(p)),
+        "drift.yml": (drift.group(p),),
         "feedback.yml": (feedback.group(p), feedback.usual(p)),
         "traffic.yml": (traffic.group(p), traffic.usual(p)),
         "service.yml": (service.group(p), service.usual(p)),

@@ -18,7 +18,7 @@ JOB = ("job",)
 EXPORTER = (*JOB, "instance")
 MODEL = (*JOB, "model")
 VERSION = (*MODEL, "version")
-BOARDS = ("fleet", "model", "slices", "release", "pipeline")
+BOARDS = ("fleet", "model", "slices", "release", "drift", "pipeline")
 _PLACE = re.compile(r"<([a-z_]+)>")
 
 
