@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tidegauge.assess.detectors.detector import Context
 from tidegauge.assess.drift import schema_changes
-from tidegauge.assess.drift.schema_changes import SchemaChanges
+from tidegauge.assess.drift.schema_changes import Keys
 from tidegauge.assess.drift.watch import Fixed, Watch, begin
 from tidegauge.assess.drift.watch import Rows as BlockRows
 from tidegauge.config.settings import Model
@@ -83,7 +83,7 @@ class Features:
         self._changed = True
         self._buffer: LearningBuffer | None = None
         self._buffered = -1  # rows of the buffer that are saved
-        self.changes = SchemaChanges()
+        self.changes: Keys = schema_changes.NOTHING
         self.schema: Schema | None = None
         self.counter: FeatureCounter | None = None
         self.watch: Watch | None = None
@@ -104,7 +104,7 @@ class Features:
         """What the tally keeps of features now."""
         if self.schema is None or self.counter is None:
             return []
-        return [feature_family.family(self.schema, self.counter), unit_family.family()]
+        return [feature_family.family(self.counter, self._classes), unit_family.family()]
 
     def arrive(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
         """Rows that have just arrived, with the hashes of their unit ids (0: none)."""
@@ -127,8 +127,8 @@ class Features:
         some = np.flatnonzero(rows.time < until)
         early = rows.take(some)
         schema = self._learned(early)
-        counter = FeatureCounter(schema, self.model, self._classes)
-        icc = np.maximum(_clustering(counter, early, units[some]), self._given_icc(schema))
+        counter = FeatureCounter(schema, self.model)
+        icc = np.maximum(_clustering(counter, early, units[some], self._classes()), self._given_icc(schema))
         if self.schema is not None and self.watch is not None and schema.id == self.schema.id:
             self.watch.fixed = replace(self.watch.fixed, icc=icc)
             return None
@@ -150,7 +150,7 @@ class Features:
         place = sealed.time // self._block * 256 + sealed.version
         cells, local = np.unique(place, return_inverse=True)
         versions = cells % 256
-        counts = self.counter.accumulate(sealed, local, versions)
+        counts = self.counter.accumulate(sealed, local, len(cells), versions, self._classes())
         units = unit_family.sums(sealed, local, versions)
         predictions = np.bincount(local, weights=sealed.counts(), minlength=len(cells)).astype(np.int64)
         for block in np.unique(cells // 256).tolist():
@@ -165,7 +165,8 @@ class Features:
     def note_keys(self, keys: frozenset[str], time: int) -> None:
         """The features that a record of about this time (ms) has."""
         if keys:
-            changed = schema_changes.advance(self.changes, keys, time, self._configured())
+            configured = {feature.name for feature in self.model.features}
+            changed = schema_changes.advance(self.changes, keys, time, configured, self.schema is None)
             self._changed |= changed != self.changes
             self.changes = changed
 
@@ -202,7 +203,9 @@ class Features:
                 self.watch.forget(version)
             for code in codes:
                 self.watch.history.forget(code)
-            self._changed |= bool(versions)
+        if self.counter is not None:
+            self.counter.forget(codes)
+        self._changed |= bool(versions)
 
     # ---------------------------------------------------------------- state
 
@@ -220,7 +223,7 @@ class Features:
     def _to_json(self) -> dict[str, Any]:
         saved: dict[str, Any] = self._signature() | {
             "learning": self._buffer is not None,
-            "changes": schema_changes.to_json(self.changes),
+            "changes": schema_changes.save(self.changes),
         }
         if self.schema is not None and self.counter is not None and self.watch is not None:
             last = [[version, name, value] for (version, name), value in self.counter.last.items()]
@@ -259,17 +262,17 @@ class Features:
         self._learning.write(b"")
         if self._training is not None and self._training.schema.features:
             schema = self._training.schema
-            self._use(schema, FeatureCounter(schema, self.model, self._classes), self._given_icc(schema))
+            self._use(schema, FeatureCounter(schema, self.model), self._given_icc(schema))
 
     def _go_on(self, known: Mapping[str, Any], saved: Saved) -> None:
-        self.changes = schema_changes.from_json(known["changes"])
+        self.changes = schema_changes.load(known["changes"])
         if known["learning"]:
             self._buffer = LearningBuffer(self.model.drift.learning, self._learning.read())
         if "schema" not in known:
             return
         schema = Schema.from_json(known["schema"])
-        counter = FeatureCounter(schema, self.model, self._classes)
-        counter.last.update({(version, name): value for version, name, value in known["last"]})
+        last = {(version, name): value for version, name, value in known["last"]}
+        counter = FeatureCounter(schema, self.model, last)
         self._use(schema, counter, np.array(known["icc"], dtype=np.float64), saved.history)
         assert self.watch is not None
         self.watch = Watch.from_json(known["watch"], self.watch.fixed, self.watch.history)
@@ -310,9 +313,11 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     return counts
 
 
-def _clustering(counter: FeatureCounter, rows: Rows, units: NDArray[np.uint64]) -> NDArray[np.float64]:
+def _clustering(
+    counter: FeatureCounter, rows: Rows, units: NDArray[np.uint64], classes: Sequence[str]
+) -> NDArray[np.float64]:
     """Intraclass correlation of each feature's bins (F,)."""
-    return np.array([icc(units, place) for place in counter.places(rows)])
+    return np.array([icc(units, place) for place in counter.places(rows, classes)])
 
 
 def _aligned(
