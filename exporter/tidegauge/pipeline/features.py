@@ -292,7 +292,9 @@ class Features:
 
     def _given_icc(self, schema: Schema) -> NDArray[np.float64]:
         """What the reference file tells of repeated units; 0 of features that it lacks."""
-        given = {} if self._training is None else dict(zip(self._training.schema.names, self._training.icc, strict=True))
+        given = (
+            {} if self._training is None else dict(zip(self._training.schema.names, self._training.icc, strict=True))
+        )
         return np.array([given.get(name, 0.0) for name in schema.names])
 
 

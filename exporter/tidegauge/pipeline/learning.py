@@ -112,9 +112,7 @@ def _joined_codes(columns: Sequence[Categorical]) -> Categorical:
     return Categorical(np.concatenate(codes), list(known))
 
 
-def _joined_vectors(
-    columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]
-) -> NDArray[np.float64] | None:
+def _joined_vectors(columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]) -> NDArray[np.float64] | None:
     """Those of the first dimension that occurs; others are as missing."""
     dimension = next((column.shape[1] for column in columns if column is not None), None)
     if dimension is None:

@@ -40,7 +40,9 @@ def restore(
     if saved["task"] != model.task or (
         model.task == "binary" and saved["classes"] != [negative_class(model), model.positive_label]
     ):
-        return Engine(model, fresh_parts(model), spool, training), ["everything: its task or its positive label has changed"]
+        return Engine(model, fresh_parts(model), spool, training), [
+            "everything: its task or its positive label has changed"
+        ]
     notes: list[str] = []
     parts = fresh_parts(model)
     of_versions, of_classes, *of_slices = saved["folded"]

@@ -74,9 +74,7 @@ class Tally:
 
     # ---------------------------------------------------------------- adding
 
-    def add(
-        self, rows: Rows, sign: int, channels: Iterable[int] | None, only: frozenset[str] | None = None
-    ) -> None:
+    def add(self, rows: Rows, sign: int, channels: Iterable[int] | None, only: frozenset[str] | None = None) -> None:
         """Adds (sign 1) or takes away (sign -1) what rows contribute to the families that read these channels.
 
         channels None: to the families that read none, which count predictions as they arrive. `only` names those of

@@ -84,9 +84,7 @@ class Watch:
             repeated = self.design_effect(version)
             for name, held in self._held(version, now, start, rows, baselines):
                 state = self.streams.get((version, name)) or Evidence.empty(compared.shape)
-                block = Block(
-                    start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum
-                )
+                block = Block(start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum)
                 self.streams[version, name] = evidence.advance(
                     state, block, fixed.schema.real, self.threshold_log(len(fixed.schema.features))
                 )
@@ -119,24 +117,28 @@ class Watch:
 
     # ---------------------------------------------------------------- what rows are held against
 
-    def fixed_reference(self) -> tuple[str, Held] | None:
-        """The reference that does not change: the file's, or the first predictions once they are complete."""
+    def lasting_reference(self, *, complete: bool = True) -> tuple[str, Integers, Floats] | None:
+        """Name, counts (columns,) and design effect (F,) of the reference that does not change.
+
+        The file's, or the first predictions once they are complete; if that is not asked for, as far as they go.
+        """
         fixed = self.fixed
         if fixed.training is not None:
-            if TRAINING not in fixed.drift.references:
-                return None
-            return TRAINING, held(fixed.schema, fixed.training)
-        if FIRST not in fixed.drift.references or not self.first.complete:
+            found = TRAINING, fixed.training, np.ones(len(fixed.icc))
+        elif self.first.complete or not complete:
+            found = FIRST, self.first.counts, design_effect(self.first.units, fixed.icc)
+        else:
             return None
-        return FIRST, held(fixed.schema, self.first.counts, design_effect(self.first.units, fixed.icc))
+        return found if not complete or found[0] in fixed.drift.references else None
 
     def _held(
         self, version: str, now: Rows, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]
     ) -> Iterator[tuple[str, Held]]:
         fixed = self.fixed
-        lasting = self.fixed_reference()
+        lasting = self.lasting_reference()
         if lasting is not None:
-            yield lasting
+            name, counts, repeated = lasting
+            yield name, held(fixed.schema, counts, repeated)
         baseline = rows.get(baselines.get(version, ""))
         if PREVIOUS_VERSION in fixed.drift.references and baseline is not None:
             then = held(fixed.schema, baseline.counts, self.design_effect(baselines[version]), start)
@@ -223,9 +225,9 @@ def begin(fixed: Fixed, history: HourlyHistory) -> Watch:
     return Watch(fixed, history, First(nothing, np.zeros(unit_family.GROUPS, dtype=np.int64)))
 
 
-def held(schema: Schema, counts: Integers, repeated: Floats | None = None, stratum: int = 0) -> Held:
+def held(schema: Schema, counts: Integers, repeated: Floats, stratum: int = 0) -> Held:
     """Counts (columns,) as something to hold others against."""
     compared = schema.compared(counts)
     size = compared.sum(axis=-1)
     shares = compared / np.maximum(size, 1.0)[:, None]
-    return Held(shares, size, np.ones(len(size)) if repeated is None else repeated, stratum)
+    return Held(shares, size, repeated, stratum)

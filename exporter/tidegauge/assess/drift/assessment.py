@@ -1,0 +1,324 @@
+"""What a version saw and answered in a window: the state of each feature, and how far it is from each reference.
+
+Reads sums and gives plain values by version and place; it knows nothing of files, HTTP or metric families.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.assess.counts import Floats, Integers
+from tidegauge.assess.drift import evidence, noise, quality
+from tidegauge.assess.drift.contributions import contributions
+from tidegauge.assess.drift.design_effect import design_effect
+from tidegauge.assess.drift.discovery import discover
+from tidegauge.assess.drift.distances import Axes, Sample, distance
+from tidegauge.assess.drift.watch import FIRST, PREVIOUS_VERSION, TRAILING, TRAINING, Watch
+from tidegauge.assess.numeric import ratio
+from tidegauge.config.settings import HOUR, Model
+from tidegauge.tally.families import features as feature_family
+from tidegauge.tally.families import units as unit_family
+from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.panes import Window
+from tidegauge.tally.tally import Tally
+
+Flags = NDArray[np.bool_]
+
+PSI: Final = "psi"
+COVERED: Final = 0.5
+"""A reference by hours has to know at least this share of the window's rows."""
+RECENT: Final = 24
+"""Blocks from the window's end back in which a feature may be seen to have stuck."""
+OWN: Final = "@"
+"""What Tidegauge watches of itself is called so; the other features are the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One version's window against one reference; arrays over features. NaN: unknown."""
+
+    reference: str
+    records: float  # effective size of the reference; 0: there is none yet
+    distance: Mapping[str, Floats]  # by statistic
+    excess: Mapping[str, Floats]
+    effect: Floats  # excess PSI
+    p_value: Floats
+    log_evidence: Floats
+    threshold_log: float
+    start: Integers  # ms; of the run of each feature, 0: none
+    detected: Flags
+    contribution: Floats
+    proportions: Floats  # (F, W)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One version in one window."""
+
+    version: str
+    window: int  # ms
+    records: int
+    compared: Floats  # (F, W)
+    conditions: Integers  # (F, 6), see `schema.CONDITIONS`
+    states: Sequence[str]  # (F,), of `quality.STATES`
+    design_effect: Floats  # (F,)
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """A version's window."""
+
+    code: int
+    counts: Integers  # (columns,)
+    stretches: Mapping[int, Integers]  # (columns,) by start (ms)
+    design_effect: Floats  # (F,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Against:
+    """Rows of a window that have something to be held against, and that."""
+
+    name: str
+    current: Sample
+    reference: Sample
+    design_effect: Floats  # of the reference, (F,)
+
+
+def assess_drift(
+    model: Model, tally: Tally, watch: Watch, versions: Mapping[int, str], baselines: Mapping[int, int], clock: int
+) -> Iterator[Standing]:
+    """These versions (by code) in every window of the model's drift at this clock (ms).
+
+    `baselines` gives the code of what a live release is compared with.
+    """
+    for window in tally.ladder.windows:
+        if window.width not in model.drift.windows:
+            continue
+        bounds = window.bounds(clock, 0)
+        codes = {*versions, *(baselines[code] for code in versions if code in baselines)}
+        found = {code: _now(tally, watch, code, bounds, max(HOUR, window.pane)) for code in sorted(codes)}
+        for code, version in versions.items():
+            baseline = found.get(baselines.get(code, -1))
+            yield _standing(model, tally, watch, version, found[code], baseline, window, bounds)
+
+
+def axes_of(schema: Schema) -> Axes:
+    """The schema's bins as statistics take them."""
+    return Axes(schema.real, schema.ordered, schema.bounds)
+
+
+def _now(tally: Tally, watch: Watch, code: int, bounds: tuple[int, int], width: int) -> _Now:
+    schema = watch.fixed.schema
+    series = tally.series.number(code)
+    units = _of_series(*tally.window(unit_family.NAME, *bounds), series, unit_family.GROUPS)
+    found, starts, sums = tally.stretches(feature_family.NAME, *bounds, width)
+    own = np.flatnonzero(found == series)
+    return _Now(
+        code,
+        _of_series(*tally.window(feature_family.NAME, *bounds), series, schema.columns),
+        dict(zip(starts[own].tolist(), sums[own], strict=True)),
+        design_effect(units, watch.fixed.icc),
+    )
+
+
+def _of_series(series: Integers, sums: Integers, wanted: int, columns: int) -> Integers:
+    place = np.flatnonzero(series == wanted)
+    return sums[place[0]] if len(place) else np.zeros(columns, dtype=np.int64)
+
+
+def _standing(
+    model: Model,
+    tally: Tally,
+    watch: Watch,
+    version: str,
+    now: _Now,
+    baseline: _Now | None,
+    window: Window,
+    bounds: tuple[int, int],
+) -> Standing:
+    schema = watch.fixed.schema
+    compared = schema.compared(now.counts)
+    against = [
+        *_lasting(watch, now),
+        *_by_stretch(watch, PREVIOUS_VERSION, now, _concurrent(now, baseline)),
+        *_by_stretch(watch, TRAILING, now, _past(watch, now, bounds[0], max(HOUR, window.pane))),
+    ]
+    known = {one.name: _compare(model, watch, version, now, one) for one in against}
+    names = [name for name in _references(watch) if name != PREVIOUS_VERSION or baseline is not None]
+    return Standing(
+        version,
+        window.width,
+        int(compared.sum(axis=-1).max(initial=0)),
+        compared,
+        schema.conditions(now.counts),
+        _states(tally, watch, now, bounds),
+        now.design_effect,
+        tuple(known.get(name) or _unknown(name, watch) for name in names),
+    )
+
+
+# -------------------------------------------------------------------- references
+
+
+def _references(watch: Watch) -> list[str]:
+    """Those in use, in the configuration's order."""
+    absent = FIRST if watch.fixed.training is not None else TRAINING
+    return [name for name in watch.fixed.drift.references if name != absent]
+
+
+def _lasting(watch: Watch, now: _Now) -> Iterator[_Against]:
+    found = watch.lasting_reference()
+    if found is not None:
+        name, counts, repeated = found
+        schema = watch.fixed.schema
+        yield _Against(name, _sample(schema, now.counts), _sample(schema, counts), repeated)
+
+
+def _concurrent(now: _Now, baseline: _Now | None) -> Mapping[int, Integers]:
+    return {} if baseline is None else baseline.stretches
+
+
+def _past(watch: Watch, now: _Now, start: int, width: int) -> Mapping[int, Integers]:
+    """For each stretch of the window what the version was like at this time of earlier weeks, before the window."""
+    before = start // HOUR
+    found = {}
+    for stretch in now.stretches:
+        hours = [
+            then
+            for hour in range(stretch // HOUR, (stretch + width) // HOUR)
+            for then in watch.history.same_hours(hour, before)
+        ]
+        found[stretch] = watch.history.at(now.code, hours)
+    return found
+
+
+def _by_stretch(watch: Watch, name: str, now: _Now, then: Mapping[int, Integers]) -> Iterator[_Against]:
+    """Stretch by stretch, so that a daily cycle or a ramp of the traffic is no difference.
+
+    The reference of the window is the mean of those of its stretches, each weighing as many rows as the window has in
+    it; its size is that of a sample with the same variance.
+    """
+    schema = watch.fixed.schema
+    if name not in _references(watch) or not then:
+        return
+    shape = schema.real.shape
+    current, sums = np.zeros(shape), np.zeros(shape)
+    expected, expected_sums, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
+    total = np.zeros(shape[0])
+    for stretch, counts in now.stretches.items():
+        compared = schema.compared(counts)
+        rows = compared.sum(axis=-1)
+        total += rows
+        reference = then.get(stretch)
+        if reference is None or not reference.any():
+            continue
+        theirs = schema.compared(reference)
+        size = theirs.sum(axis=-1)
+        share = ratio(rows, size)  # the same bins: a feature has as many rows as the others
+        known = size > 0
+        current += np.where(known[:, None], compared, 0.0)
+        sums += np.where(known[:, None], schema.sums(counts), 0.0)
+        expected += np.where(known[:, None], theirs * share[:, None], 0.0)
+        expected_sums += np.where(known[:, None], schema.sums(reference) * share[:, None], 0.0)
+        variance += np.where(known, rows * share, 0.0)
+    rows = current.sum(axis=-1)
+    if not rows.any() or rows.max() < COVERED * total.max():
+        return
+    scale = ratio(rows, variance)[:, None]  # to the effective size: rows**2 / variance, over rows
+    held = Sample(np.nan_to_num(expected * scale), np.nan_to_num(expected_sums * scale))
+    yield _Against(name, Sample(current, sums), held, now.design_effect)
+
+
+def _sample(schema: Schema, counts: Integers) -> Sample:
+    return Sample(schema.compared(counts), schema.sums(counts))
+
+
+# -------------------------------------------------------------------- what is said of them
+
+
+def _compare(model: Model, watch: Watch, version: str, now: _Now, against: _Against) -> Comparison:
+    schema = watch.fixed.schema
+    axes, repeated = axes_of(schema), (now.design_effect, against.design_effect)
+    wanted = dict.fromkeys((PSI, *model.drift.statistics))
+    distances = {name: distance(name, against.current, against.reference, axes) for name in wanted}
+    excess = {
+        name: value - noise.floor(name, against.current, against.reference, axes, *repeated)
+        for name, value in distances.items()
+    }
+    state = watch.streams.get((version, against.name))
+    features = len(schema.features)
+    log = np.zeros(features) if state is None else evidence.log_evidence(state, schema.real)
+    found = discover(log, excess[PSI], model.drift.minimum_effect, watch.threshold_log())
+    inputs = np.array([not name.startswith(OWN) for name in schema.names])
+    importance = {feature.name: feature.importance for feature in model.features}
+    weights = np.array([1.0 if (known := importance.get(name)) is None else known for name in schema.names])
+    shares = contributions(np.where(inputs, excess[PSI], 0.0), weights)
+    return Comparison(
+        against.name,
+        float(against.reference.size().max(initial=0.0)),
+        {name: distances[name] for name in model.drift.statistics},
+        {name: excess[name] for name in model.drift.statistics},
+        excess[PSI],
+        noise.p_value(against.current.counts, against.reference.counts, *repeated),
+        log,
+        found.threshold_log,
+        np.zeros(features, dtype=np.int64) if state is None else state.start,
+        found.detected,
+        np.where(inputs, shares, np.nan),
+        ratio(against.reference.counts, against.reference.size()[:, None]),
+    )
+
+
+def _unknown(name: str, watch: Watch) -> Comparison:
+    """A reference that is not there yet."""
+    shape = watch.fixed.schema.real.shape
+    nothing = np.full(shape[0], np.nan)
+    never = np.zeros(shape[0], dtype=np.int64)
+    return Comparison(
+        name,
+        0.0,
+        {},
+        {},
+        nothing,
+        nothing,
+        nothing,
+        watch.threshold_log(),
+        never,
+        never.astype(np.bool_),
+        nothing,
+        np.full(shape, np.nan),
+    )
+
+
+def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> list[str]:
+    schema = watch.fixed.schema
+    found = watch.lasting_reference(complete=False)
+    reference = None
+    if found is not None:
+        _, counts, repeated = found
+        compared = schema.compared(counts)
+        seen = _seen(schema, counts, repeated)
+        alone = np.zeros(len(schema.features), dtype=np.int64)
+        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), alone)
+    start, end = bounds
+    width = tally.ladder.block
+    series, starts, sums = tally.stretches(feature_family.NAME, max(start, end - RECENT * width), end, width)
+    own = np.flatnonzero(series == tally.series.number(now.code))
+    own = own[np.argsort(-starts[own])]
+    panes = _seen(schema, sums[own], now.design_effect)
+    codes = quality.states(
+        _seen(schema, now.counts, now.design_effect), reference, quality.Recent(panes.values, panes.varied)
+    )
+    return [quality.STATES[code] for code in codes.tolist()]
+
+
+def _seen(schema: Schema, counts: Integers, repeated: Floats) -> quality.Seen:
+    conditions = schema.conditions(counts)
+    rows = schema.compared(counts).sum(axis=-1).astype(np.int64)
+    return quality.Seen(rows, conditions, schema.varied(counts), repeated)
