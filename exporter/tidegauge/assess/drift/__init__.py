@@ -1,0 +1,1 @@
+"""Have the inputs and answers of a model moved? Counts of bins in, distances, noise floors and evidence out."""
