@@ -158,19 +158,18 @@ def _cumulative(sample: Sample, axes: Axes) -> Floats:
 def _areas(sample: Sample, axes: Axes) -> Floats:
     """The integral of the distribution function over each bin; those of two samples differ by that of F - G.
 
-    In a bin [a, b) it is b F(b) - a F(a) - (sum of its values) / n. Left of the first bin F is taken as it is, and
-    right of the last one 1 - F.
+    In a bin [a, b) it is b F(b) - a F(a) - (sum of its values) / n, by parts; what lies beyond the outermost bounds
+    is within it.
     """
     valued = axes.valued()
     function = _cumulative(sample, axes)
-    total = np.where(valued, sample.counts, 0.0).sum(axis=-1, keepdims=True)
     before = np.concatenate([np.zeros_like(function[..., :1]), function[..., :-1]], axis=-1)
-    after = 1 - np.concatenate([(1 - before)[..., 1:], np.zeros_like(before[..., :1])], axis=-1)
     last = valued & ~np.concatenate([valued[:, 1:], np.zeros_like(valued[:, :1])], axis=-1)
     lower, upper = edges(axes)
+    total = np.where(valued, sample.counts, 0.0).sum(axis=-1, keepdims=True)
     values = ratio(np.where(valued, sample.sums, 0.0), total)
-    # At the end F is 1 whatever the rounding, so that the bound there, which means nothing, has no weight.
-    return np.where(last, -lower * before, upper * after - lower * before) - values
+    # At the end F is 1 in both samples: the bound there, which means nothing, has no weight.
+    return np.where(last, 0.0, upper * function) - lower * before - values
 
 
 _OF: Final[dict[str, Callable[[Sample, Sample, Axes], Floats]]] = {
