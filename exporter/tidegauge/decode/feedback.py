@@ -15,7 +15,7 @@ from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, Text
 from tidegauge.decode.columns import Categorical, Decoded, FeedbackColumns, Rejection
 from tidegauge.decode.content import ContentColumn, contents, without_lists
 from tidegauge.decode.grouping import ByModel
-from tidegauge.decode.layout import Columns, Field, Layout
+from tidegauge.decode.layout import Columns, Field, Layout, Row
 from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.names import model_named, names_for
 from tidegauge.decode.numeric import as_number, number_column
@@ -67,7 +67,7 @@ class FeedbackDecoder:
         groups = ByModel(self._reader, names.model)
         batches: dict[str | None, _Batch] = {}
 
-        def take(model: str | None, columns: Columns, offsets: Offsets) -> None:
+        def take(model: str | None, columns: Columns, _: list[Row], offsets: Offsets) -> None:
             batch = batches.get(model)
             if batch is None:
                 candidates = self._candidates(model)

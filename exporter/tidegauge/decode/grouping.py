@@ -12,7 +12,7 @@ from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.text import Scalar, canonical_text, shorten
 
 _ENOUGH = 128  # rows for which making arrays pays
-Group = tuple[str | None, Columns, Offsets]
+Group = tuple[str | None, Columns, list[Row], Offsets]  # features are read out of the rows, see `features`
 
 
 class ByModel:
@@ -28,7 +28,7 @@ class ByModel:
         for rows, offsets in self._reader.read(data, table, rejections):
             models = self._models(rows)
             if len(models) == 1 and not self._waiting:
-                yield self._name(models[0]), self._columns(rows), offsets
+                yield self._name(models[0]), self._columns(rows), rows, offsets
                 continue
             self._wait(rows, offsets, models * len(rows) if len(models) == 1 else models)
             for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:
@@ -53,10 +53,10 @@ class ByModel:
 
     def _release(self, name: str | None) -> Group:
         rows, offsets = self._waiting.pop(name)
-        return name, self._columns(rows), np.array(offsets, np.int64)
+        return name, self._columns(rows), rows, np.array(offsets, np.int64)
 
     def _columns(self, rows: list[Row]) -> Columns:
-        return self._reader.layout.columns(rows, self._reader.names - {"model"})
+        return self._reader.layout.columns(rows, (self._reader.names & self._reader.layout.columnar) - {"model"})
 
     def _name(self, model: Scalar | None) -> str | None:
         if model is None or model == "":

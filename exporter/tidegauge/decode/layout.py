@@ -6,39 +6,17 @@ the parser. The same layout reads lines whose types have drifted, through plain 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any, Literal, get_origin
 
 import msgspec
 
-from tidegauge.decode.numeric import as_number
+from tidegauge.decode.coercion import ABSENT, KINDS, TEXTUAL, coerced, coerced_column, holds
 
 Row = Any  # an instance of one of the layout's structs
 Columns = dict[str, list[Any]]
 Path = tuple[str, ...]
-
-# What the struct accepts for each kind of field. Whatever else a line holds there goes through `coerce`.
-KINDS: Mapping[str, Any] = {
-    "identifier": str | int | float | None,
-    "timestamp": str | int | float | None,
-    "label": str | int | float | bool | None,
-    "items": str | int | float | bool | list[str | int | float | bool] | None,
-    "text": str | int | float | bool | None,
-    "flag": str | int | float | bool | None,
-    "number": float | None,
-    "strict_number": float | None,
-    "probabilities": dict[str, float] | None,
-}
-_HELD: Mapping[str, frozenset[type]] = {
-    **dict.fromkeys(("identifier", "timestamp"), frozenset([str, int, float, NoneType])),
-    **dict.fromkeys(("label", "items", "text", "flag"), frozenset([str, int, float, bool, NoneType])),
-    **dict.fromkeys(("number", "strict_number"), frozenset([float, NoneType])),
-    "probabilities": frozenset([NoneType]),
-}
-_TEXTUAL = {"identifier", "timestamp", "label", "text", "flag", "items"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +26,43 @@ class Field:
     name: str
     path: Path
     kind: str
-    wanted: bool = True  # False: decoded and validated only
+    feature: bool = False  # read with others of its model, not as a column; see `features`
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in the instances a field is: the attributes on the way, each with what stands for an absent object."""
+
+    way: tuple[tuple[str, Row], ...]
+    attribute: str
+    mixed: bool  # the value is as it was in the JSON, see `coercion.coerced`
 
 
 class Layout:
     """The structs for a set of fields, and how to get columns out of their instances.
 
-    All structs of a layout have the same attributes. `struct()` takes every field; `struct(names)` takes the wanted
+    All structs of a layout have the same attributes. `struct()` takes every field; `struct(names)` takes the
     fields of these names and refuses a value in any other, so that those need not be looked at in its instances. For
     the same reason `struct(names, steady)` takes only records with the one value that `steady` has for its field.
-    Raises ValueError if one field lies inside another, or if a number and a text are read from one place.
+    Raises ValueError if one field lies inside another, or if a number and a text are read from one place
+    (features aside: each of them reads any place by its own rule).
     """
 
     def __init__(self, fields: Sequence[Field]) -> None:
         self.fields = tuple(fields)
-        self.names = frozenset(field.name for field in fields if field.wanted)
+        self.names = frozenset(field.name for field in fields)
+        self.columnar = frozenset(field.name for field in fields if not field.feature)
         self._root = _Node("Record", _tree(fields))
-        self._paths = {field.name: field.path for field in fields if field.wanted}
+        self._paths = {field.name: field.path for field in fields}
+        self._mixed = {field.name: field.kind for field in fields if self._root.kind(field.path) == "mixed"}
 
     def struct(
         self, names: Collection[str] | None = None, steady: tuple[str, str] | None = None
     ) -> type[msgspec.Struct]:
-        """The struct that accepts a value in the wanted fields of these names only; None: in every field."""
+        """The struct that accepts a value in the fields of these names only; None: in every field."""
         if names is None:
             return self._root.full
-        used = {field.path for field in self.fields if not field.wanted or field.name in names}
+        used = {field.path for field in self.fields if field.name in names}
         types: dict[Path, Any] = {field.path: None for field in self.fields if field.path not in used}
         if steady is not None:
             types[self._paths[steady[0]]] = Literal[steady[1]]
@@ -84,13 +74,28 @@ class Layout:
         return len(path) == 1 and sum(field.path == path for field in self.fields) == 1
 
     def columns(self, rows: Sequence[Row], names: Collection[str]) -> Columns:
-        """The wanted fields of these names, column by column; None where absent."""
+        """The fields of these names, none a feature, column by column; None where absent."""
         holders: dict[Path, Sequence[Row]] = {(): rows}
-        return {name: self._root.column(self._paths[name], holders) for name in names}
+        columns = {name: self._root.column(self._paths[name], holders) for name in names}
+        for name in self._mixed.keys() & columns.keys():
+            columns[name] = coerced_column(columns[name], self._mixed[name])
+        return columns
+
+    def place(self, name: str) -> Place:
+        """Where a field is."""
+        return self._root.place(self._paths[name])
 
     def given(self, rows: Sequence[Row], names: Collection[str]) -> set[str]:
         """Those of the names for which some row has a value."""
-        return {name for name, column in self.columns(rows, names).items() if column.count(None) < len(column)}
+        holders: dict[Path, Sequence[Row]] = {(): rows}
+        given = set()
+        for name in names:
+            column = self._root.column(self._paths[name], holders)
+            absent = ABSENT.get(self._root.kind(self._paths[name]))
+            nothing = column.count(None) + (0 if absent is None else column.count(absent))
+            if nothing < len(column):
+                given.add(name)
+        return given
 
     def loose_struct(self) -> type[msgspec.Struct]:
         """The struct that accepts anything as a value, but in place of an object only an object; see `settle`."""
@@ -101,18 +106,14 @@ class Layout:
         self._root.settle(rows)
 
     def coerce(self, record: Mapping[str, Any]) -> Row:
-        """A row from parsed JSON of any types.
-
-        A value of a wrong type becomes absent, or, where absence would mean something else, a value that no JSON can
-        hold and that fails the field's later check. Raises UnicodeEncodeError if a used text is no UTF-8.
-        """
+        """A row from parsed JSON of any types. Raises UnicodeEncodeError if a used text is no UTF-8."""
         return self._root.coerce(record)
 
 
 class _Node:
     """One object of the record. Its fields are numbered, as JSON keys need not be names."""
 
-    __slots__ = ("_attributes", "_children", "_getters", "_kinds", "_name", "full")
+    __slots__ = ("_attributes", "_children", "_getters", "_kinds", "_name", "absent", "full")
 
     def __init__(self, name: str, tree: Mapping[str, Any]) -> None:
         self._name = name
@@ -123,6 +124,7 @@ class _Node:
         self._kinds = {key: kind for key, kind in tree.items() if key not in self._children}
         self._getters = {key: _getter(attribute) for key, attribute in self._attributes.items()}
         self.full = self.struct({})
+        self.absent: Row = self.full()  # stands for an object that is not there
 
     def struct(self, special: Mapping[Path, Any], path: Path = ()) -> type[msgspec.Struct]:
         """The struct with these types at these paths and the usual ones elsewhere; a literal is required."""
@@ -136,7 +138,7 @@ class _Node:
         return msgspec.defstruct(
             self._name,
             [
-                (attribute, types[key], msgspec.NODEFAULT if get_origin(types[key]) is Literal else None)
+                (attribute, types[key], msgspec.NODEFAULT if get_origin(types[key]) is Literal else self._absent(key))
                 for key, attribute in self._attributes.items()
             ],
             kw_only=True,
@@ -145,6 +147,22 @@ class _Node:
             gc=False,
         )
 
+    def _absent(self, key: str) -> Any:
+        return ABSENT.get(self._kinds.get(key, ""))
+
+    def kind(self, path: Path) -> str:
+        """The kind of the field at the path."""
+        return self._kinds[path[0]] if len(path) == 1 else self._children[path[0]].kind(path[1:])
+
+    def place(self, path: Path) -> Place:
+        """Where the field at the path is."""
+        attribute = self._attributes[path[0]]
+        if len(path) == 1:
+            return Place((), attribute, self._kinds[path[0]] == "mixed")
+        child = self._children[path[0]]
+        inner = child.place(path[1:])
+        return Place(((attribute, child.absent), *inner.way), inner.attribute, inner.mixed)
+
     def loose(self) -> type[msgspec.Struct]:
         types = {key: child.loose() | None for key, child in self._children.items()} | dict.fromkeys(self._kinds, Any)
         return self._defined(types)
@@ -152,10 +170,11 @@ class _Node:
     def settle(self, rows: Sequence[Row]) -> None:
         for key, kind in self._kinds.items():
             attribute, values = self._attributes[key], self._getters[key](rows)
-            if not set(map(type, values)) <= _HELD[kind]:
+            if not holds(kind, values):
+                absent = self._absent(key)
                 for row, value in zip(rows, values, strict=True):
-                    if value is not None:
-                        setattr(row, attribute, _coerced(value, kind))
+                    if value is not None and value is not absent:
+                        setattr(row, attribute, coerced(value, kind))
         for key, child in self._children.items():
             child.settle([row for row in self._getters[key](rows) if row is not None])
 
@@ -164,8 +183,8 @@ class _Node:
         node = self
         for depth, key in enumerate(path[:-1], 1):
             if path[:depth] not in holders:
-                inner = node._getters[key](holders[path[: depth - 1]])
-                holders[path[:depth]] = [_EMPTY if holder is None else holder for holder in inner]
+                inner, absent = node._getters[key](holders[path[: depth - 1]]), node._children[key].absent
+                holders[path[:depth]] = [absent if holder is None else holder for holder in inner]
             node = node._children[key]
         return node._getters[path[-1]](holders[path[:-1]])
 
@@ -176,20 +195,10 @@ class _Node:
             if value is None:
                 continue
             if key not in self._children:
-                setattr(row, attribute, _coerced(value, self._kinds[key]))
+                setattr(row, attribute, coerced(value, self._kinds[key]))
             elif isinstance(value, dict):
                 setattr(row, attribute, self._children[key].coerce(value))
         return row
-
-
-class _Empty:
-    """Stands for an object that is not there: each field in it is None."""
-
-    def __getattr__(self, name: str) -> None:
-        return None
-
-
-_EMPTY = _Empty()
 
 
 def _getter(attribute: str) -> Callable[[Sequence[Row]], list[Any]]:
@@ -210,46 +219,13 @@ def _tree(fields: Sequence[Field]) -> dict[str, Any]:
         known = level.setdefault(field.path[-1], field.kind)
         if type(known) is dict:
             raise ValueError(f"field {'.'.join(field.path)!r} is both a value and an object")
-        if field.kind != known:
-            if not {field.kind, known} <= _TEXTUAL:
-                raise ValueError(f"field {'.'.join(field.path)!r} is used both as {known} and as {field.kind}")
-            level[field.path[-1]] = "items" if "items" in (field.kind, known) else "label"
+        if field.kind == known:
+            continue
+        kinds = {field.kind, known}
+        if kinds <= TEXTUAL:
+            level[field.path[-1]] = "items" if "items" in kinds else "label"
+        elif field.feature or known == "mixed" or known.startswith("feature_"):
+            level[field.path[-1]] = "mixed"
+        else:
+            raise ValueError(f"field {'.'.join(field.path)!r} is used both as {known} and as {field.kind}")
     return tree
-
-
-def _coerced(value: Any, kind: str) -> Any:
-    """The value as the struct would hold it; see Layout.coerce."""
-    if isinstance(value, str):
-        value.encode()  # raises on what was no UTF-8
-    if kind in ("number", "strict_number"):
-        number = as_number(value)
-        return math.nan if number is None and kind == "strict_number" else number
-    if kind == "probabilities":
-        return _probabilities(value) if isinstance(value, dict) else None
-    if kind == "items" and isinstance(value, list):
-        return _items(value)
-    if isinstance(value, str | bool | int | float):
-        return math.nan if kind in ("identifier", "timestamp") and isinstance(value, bool) else value
-    if kind == "flag":
-        return True
-    return None if kind == "text" else math.nan
-
-
-def _items(values: list[Any]) -> Any:
-    """The list, or what fails the later check if it holds anything but scalars."""
-    for value in values:
-        if isinstance(value, str):
-            value.encode()
-        elif not isinstance(value, bool | int | float):
-            return math.nan
-    return values
-
-
-def _probabilities(value: dict[str, Any]) -> dict[str, float]:
-    numbers = {}
-    for label, probability in value.items():
-        label.encode()
-        number = as_number(probability)
-        if number is not None:
-            numbers[label] = number
-    return numbers

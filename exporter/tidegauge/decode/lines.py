@@ -67,6 +67,10 @@ class LineTable:
         place = bisect_left(self._odd, line) if self._odd else 0
         return self._odd[place] if place < len(self._odd) else len(self.ends)
 
+    def line(self, data: Data, start: int) -> bytes:
+        """The line that starts there."""
+        return bytes(data[start : int(self.ends[np.searchsorted(self.starts, start)])])
+
     def rejection(self, reason: str, start: int) -> Rejection:
         """The rejection of the line that starts there."""
         line = int(np.searchsorted(self.starts, start))

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import WORDY, Model, Settings, Signal, Source
+from tidegauge.config.watched import feature_kinds
 from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, TextColumn, TimeColumn, flags
 from tidegauge.decode.columns import Categorical, Decoded, PredictionColumns, Rejection
 from tidegauge.decode.content import ContentColumn, contents, without_lists
 from tidegauge.decode.derived import derive
+from tidegauge.decode.feature_keys import FeatureKeys
+from tidegauge.decode.features import FeatureColumns, FeatureReader, feature_field
 from tidegauge.decode.grouping import ByModel
-from tidegauge.decode.layout import Columns, Field, Layout
+from tidegauge.decode.layout import Columns, Field, Layout, Row
 from tidegauge.decode.lines import Data, LineReader, LineTable, Offsets
 from tidegauge.decode.names import Names, model_named, names_for
 from tidegauge.decode.numeric import number_column
@@ -42,7 +45,10 @@ class PredictionDecoder:
         self._settings = settings
         fields = _fields(source, settings)
         self._lists = any(field.kind == "items" for field in fields)
-        self._reader = LineReader(Layout(fields), "model")
+        self._layout = Layout(fields)
+        self._reader = LineReader(self._layout, "model")
+        self._features: dict[str, FeatureReader] = {}  # by the name of the model's entry
+        self._feature_keys = FeatureKeys(source)
         self._zone = UTC if source.timezone == "UTC" else ZoneInfo(source.timezone)
 
     def decode(self, data: Data, path: str) -> Decoded[PredictionColumns]:
@@ -53,20 +59,26 @@ class PredictionDecoder:
         groups = ByModel(self._reader, names.model)
         batches: dict[str, _Batch] = {}
 
-        def take(model: str | None, columns: Columns, offsets: Offsets) -> None:
+        def take(model: str | None, columns: Columns, rows: list[Row], offsets: Offsets) -> None:
             if model is None or (batch := batches.get(model)) is None:
                 found = None if model is None else model_named(model, self._settings)
                 if model is None or found is None:
                     reason = "missing_model" if model is None else "unknown_model"
                     rejections.extend(table.rejection(reason, offset) for offset in offsets.tolist())
                     return
-                batch = batches[model] = _Batch(model, found, names, self._zone, lists=self._lists)
-            batch.add(columns, offsets)
+                features = self._feature_reader(found)
+                batch = batches[model] = _Batch(model, found, features, names, self._zone, lists=self._lists)
+            batch.add(columns, rows, offsets)
 
         for group in groups.read(data, table, rejections):
             take(*group)
-        done = [batch.finish(table, rejections) for batch in batches.values()]
+        done = [batch.finish(data, table, self._feature_keys, rejections) for batch in batches.values()]
         return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
+
+    def _feature_reader(self, model: Model) -> FeatureReader | None:
+        if model.features and model.name not in self._features:
+            self._features[model.name] = FeatureReader(self._layout, model)
+        return self._features.get(model.name)
 
 
 def _fields(source: Source, settings: Settings) -> list[Field]:
@@ -97,15 +109,10 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
     fields += [Field(name, tuple(name.removeprefix(_RULE).split(".")), "text") for name in rules]
     slices = list(dict.fromkeys(name for model in models for name in model.slices))
     fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
-    features: dict[str, str] = dict.fromkeys(slices, "text")
-    for model in models:
-        for feature in model.features:
-            column_kind = "number" if feature.kind == "numeric" else "text"
-            features[feature.name] = column_kind if features.get(feature.name, column_kind) == column_kind else "text"
-    fields += [
-        Field(f"features.{name}", at("features", name), kind, wanted=name in slices) for name, kind in features.items()
-    ]
-    # A unit may be named by a feature that is watched as a number.
+    fields += [Field(f"features.{name}", at("features", name), "text") for name in slices]
+    features = dict.fromkeys(feature for model in models for feature in feature_kinds(model).items())
+    fields += [feature_field(name, kind, at("features", name)) for name, kind in features]
+    # A unit may be named by what is read as a number.
     place = at("unit_id")
     numeric = (field.kind for field in fields if field.path == place and field.kind in ("number", "strict_number"))
     return [*fields, Field("unit_id", place, next(numeric, "text"))]
@@ -119,7 +126,9 @@ def rule_field(signal: Signal) -> str:
 class _Batch:
     """The predictions of one model in one block, while they are put together."""
 
-    def __init__(self, name: str, model: Model, names: Names, zone: Any, *, lists: bool) -> None:
+    def __init__(
+        self, name: str, model: Model, features: FeatureReader | None, names: Names, zone: Any, *, lists: bool
+    ) -> None:
         self._name = name
         self._model = model
         self._lists = lists
@@ -142,9 +151,10 @@ class _Batch:
         self._rules: dict[str, list[Any]] = {signal.field: [] for signal in model.signals if signal.field}
         self._slices = {name: TextColumn() for name in model.slices}
         self._unit = IdColumn()
+        self._features = None if features is None else FeatureColumns(features)
         self._offsets: list[Offsets] = []
 
-    def add(self, columns: Columns, offsets: Offsets) -> None:
+    def add(self, columns: Columns, rows: list[Row], offsets: Offsets) -> None:
         n, get = len(offsets), columns.get
         self._key.add(get("prediction_id"), n)
         self._time.add(get("timestamp"), n)
@@ -169,9 +179,13 @@ class _Batch:
         for path, values in self._rules.items():
             values += get(_RULE + path) or [None] * n
         self._unit.add(get("unit_id"), n)
+        if self._features is not None:
+            self._features.add(rows)
         self._offsets.append(offsets)
 
-    def finish(self, table: LineTable, rejections: list[Rejection]) -> PredictionColumns:
+    def finish(
+        self, data: Data, table: LineTable, feature_keys: FeatureKeys, rejections: list[Rejection]
+    ) -> PredictionColumns:
         key, invalid_ids = self._key.finish()
         time = self._time.finish()
         offset = np.concatenate(self._offsets)
@@ -222,6 +236,7 @@ class _Batch:
         if (version < 0).any():
             version[version < 0] = self._version.coder.code(self._default_version)
         keep = verdicts.settle(offset, table, rejections)
+        offset = keep.of(offset)
         return PredictionColumns(
             model=self._name,
             key=keep.of(key),
@@ -238,9 +253,11 @@ class _Batch:
             count=None if count is None else keep.of(count).astype(np.int64),
             slices={name: _sliced(column, keep) for name, column in self._slices.items()},
             unit=keep.of(self._unit.finish()[0]) if self._unit.given else None,
-            offset=keep.of(offset),
+            offset=offset,
             content=None if given is None else contents(keep.of_list(given)),
             signals={name: keep.of(column) for name, column in signals.items()},
+            features=None if self._features is None else self._features.finish(keep, len(offset)),
+            feature_keys=feature_keys.of(table.line(data, int(offset[0]))) if len(offset) else frozenset(),
         )
 
     def _answered(

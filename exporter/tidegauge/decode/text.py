@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -92,6 +92,18 @@ class Coder:
     def code(self, text: str) -> int:
         """The code of one text, new or known."""
         return self._texts[text]
+
+    @property
+    def by_text(self) -> Mapping[Any, int]:
+        """The codes of texts and None by look-up; whatever else is looked up raises TypeError."""
+        return self._texts
+
+    def code_of(self, value: Any) -> int:
+        """The code of any parsed JSON value; INVALID for what is neither a scalar nor None."""
+        if value is None:
+            return -1
+        by_value = self._by_type.get(type(value))
+        return INVALID if by_value is None else by_value[value]
 
     @property
     def values(self) -> list[str]:
