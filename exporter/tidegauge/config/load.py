@@ -35,9 +35,10 @@ from tidegauge.config.yaml_lines import read_nodes
 __all__ = ["ConfigurationError", "Problem", "load"]
 
 
-def load(path: Path, *, state: Path | None = None) -> Settings:
+def load(path: Path, *, state: Path | None = None, references: bool = True) -> Settings:
     """The settings of a YAML file; `state`, if given, takes the place of the file's state directory.
 
+    Without `references`, the files of reference data need not be there: they may be about to be made.
     Relative paths in the file start at its own directory. Raises ConfigurationError with every problem of the file.
     """
     # The directory as named, not as resolved: a mounted configuration is often a link into a directory that changes.
@@ -54,7 +55,7 @@ def load(path: Path, *, state: Path | None = None) -> Settings:
     values = walk(root, ROOT, findings)
     if values is not INVALID:
         models, sources = (_valid_list(values, key) for key in ("models", "sources"))
-        check_models(models, base, findings)
+        check_models(models, base, findings, references=references)
         check_sources(sources, models, findings)
     if findings.problems:
         raise ConfigurationError(findings.sorted())

@@ -48,8 +48,8 @@ _TEXTS = ("categorical", "boolean", INVALID)
 _GRACE = next(key.default for key in MODEL.keys if key.name == "grace")
 
 
-def check_models(models: list[Any], base: Path, findings: Findings) -> None:
-    """Rules within each model, and between their names."""
+def check_models(models: list[Any], base: Path, findings: Findings, *, references: bool) -> None:
+    """Rules within each model, and between their names; `references`: whether files of reference data must be there."""
     seen: set[str] = set()
     for index, model in enumerate(models):
         place: Place = ("models", index)
@@ -66,7 +66,8 @@ def check_models(models: list[Any], base: Path, findings: Findings) -> None:
         _check_classes(model, place, findings)
         _check_signals(model, task, place, findings)
         _check_times(model, place, findings)
-        _check_reference(model, base, place, findings)
+        if references:
+            _check_reference(model, base, place, findings)
         _check_objectives(model, task, place, findings)
         _check_margins(model, task, place, findings)
         check_drift(model, place, findings)

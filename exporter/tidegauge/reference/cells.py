@@ -15,10 +15,11 @@ import msgspec
 Convert = Callable[[Sequence[str]], list[Any]]
 
 MISSING_NUMBERS = frozenset(("", "nan", "NaN", "NAN", "na", "NA", "N/A", "n/a", "null", "NULL", "Null", "none", "None"))
-"""Cells of numeric, boolean and embedding columns that stand for nothing; of other columns, only the empty cell does."""
+"""Cells of numbers, booleans and lists that stand for nothing; of other columns, only the empty cell does."""
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 _WHOLE = re.compile(r"-?\d+\.0", re.ASCII)
 _NUMBER = re.compile(r"\s*[+-]?((\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|inf|infinity)\s*", re.ASCII | re.IGNORECASE)
+_NOT_A_NUMBER = msgspec.Raw(b"NaN")
 _INFINITE = {float("inf"): msgspec.Raw(b"Infinity"), float("-inf"): msgspec.Raw(b"-Infinity")}
 
 
@@ -87,7 +88,16 @@ def _json(cell: str, kind: type) -> Any:
             value = json.loads(cell)
         except (ValueError, RecursionError):
             return cell
-    return value if isinstance(value, kind) else cell
+    return marked(value) if isinstance(value, kind) else cell
+
+
+def marked(value: Any) -> Any:
+    """The value with NaN and infinities as the words that Python's json module writes and the decoders know."""
+    if type(value) is float:
+        return _NOT_A_NUMBER if value != value else _INFINITE.get(value, value)
+    if isinstance(value, dict):
+        return {key: marked(held) for key, held in value.items()}
+    return [marked(held) for held in value] if isinstance(value, list) else value
 
 
 _CONVERTERS: dict[str, Convert] = {

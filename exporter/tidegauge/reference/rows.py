@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 import msgspec
 
 from tidegauge.config.settings import Model
-from tidegauge.reference.cells import Convert, converter
+from tidegauge.reference.cells import Convert, converter, marked
 
 TIME = 1_600_000_000
 """The time of every record, in s: what they are is one window of one version."""
@@ -36,8 +36,6 @@ _OTHERS = ("prediction_id", "timestamp", "version", "channel", "signal", "value"
 _NEVER_FEATURES = frozenset((*_READ, *_OTHERS, "request_id", "latency_ms", "slices"))
 _FEATURES = "features."
 _SCORES = "scores."
-_INFINITE = {float("inf"): msgspec.Raw(b"Infinity"), float("-inf"): msgspec.Raw(b"-Infinity")}
-_NOT_A_NUMBER = msgspec.Raw(b"NaN")
 
 Record = dict[str, Any]
 
@@ -249,9 +247,7 @@ def _values(column: Any) -> list[Any]:
 
 def _plain(value: Any) -> Any:
     """A number as JSON can hold it."""
-    if type(value) is float:
-        return None if value != value else _INFINITE.get(value, value)
-    return value
+    return None if value != value else marked(value)
 
 
 # --- records: JSON Lines ----------------------------------------------------------------------------------------------
@@ -280,17 +276,9 @@ def _from_json_lines(path: Path, features: Mapping[str, str], reading: Reading) 
 def _leniently(line: bytes) -> Any:
     """What Python's parser takes beyond JSON: NaN and infinities, which Python's own json module writes."""
     try:
-        return _marked(json.loads(line))
+        return marked(json.loads(line))
     except (ValueError, RecursionError):
         return None
-
-
-def _marked(value: Any) -> Any:
-    if type(value) is float:
-        return _NOT_A_NUMBER if value != value else _INFINITE.get(value, value)
-    if isinstance(value, dict):
-        return {key: _marked(held) for key, held in value.items()}
-    return [_marked(held) for held in value] if isinstance(value, list) else value
 
 
 def _from_object(record: Record, features: Mapping[str, str], reading: Reading) -> Record:
