@@ -28,7 +28,7 @@ from tidegauge.pipeline.features import Features, Saved
 from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
 from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED, Sealing
-from tidegauge.reference.format import Reference
+from tidegauge.reference.value import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.families import FAMILIES

@@ -25,7 +25,7 @@ from tidegauge.join.rows import Rows
 from tidegauge.join.vocabulary import OTHER
 from tidegauge.pipeline.learning import LearningBuffer
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
-from tidegauge.reference.format import Reference
+from tidegauge.reference.value import Reference
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import SealedBlock
 from tidegauge.tally.families import features as feature_family
@@ -33,7 +33,7 @@ from tidegauge.tally.families import traffic
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.family import Family
 from tidegauge.tally.features.counts import FeatureCounter
-from tidegauge.tally.features.learn import icc, learn
+from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
 from tidegauge.tally.features.watched import watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
@@ -125,21 +125,21 @@ class Features:
         self._buffer, self._buffered, self._changed = None, -1, True
         self._learning.write(b"")
         some = np.flatnonzero(rows.time < until)
-        early = rows.take(some)
+        early = Sample.of(rows.take(some), self._classes(), units[some])
         schema = self._learned(early)
         counter = FeatureCounter(schema, self.model)
-        icc = np.maximum(_clustering(counter, early, units[some], self._classes()), self._given_icc(schema))
+        icc = np.maximum(intraclass(schema, self.model, [early]), self._given_icc(schema))
         if self.schema is not None and self.watch is not None and schema.id == self.schema.id:
             self.watch.fixed = replace(self.watch.fixed, icc=icc)
             return None
         self._use(schema, counter, icc)
         return rows
 
-    def _learned(self, rows: Rows) -> Schema:
+    def _learned(self, sample: Sample) -> Schema:
         given = {} if self._training is None else {bins.name: bins for bins in self._training.schema.features}
-        learned = {bins.name: bins for bins in learn(self.model, [rows], self._classes()).features}
-        names = [one.name for one in watched(self.model)]
-        return Schema(tuple((given | learned | given)[name] for name in names if name in given or name in learned))
+        learned = {bins.name: bins for bins in learn(self.model, [sample]).features}
+        known = learned | given
+        return Schema(tuple(known[one.name] for one in watched(self.model) if one.name in known))
 
     def catch_up(self, rows: Rows, sealed_until: int) -> None:
         """Follows the blocks that were sealed before their rows could be counted."""
@@ -315,13 +315,6 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     return counts
 
 
-def _clustering(
-    counter: FeatureCounter, rows: Rows, units: NDArray[np.uint64], classes: Sequence[str]
-) -> NDArray[np.float64]:
-    """Intraclass correlation of each feature's bins (F,)."""
-    return np.array([icc(units, place) for place in counter.places(rows, classes)])
-
-
 def _aligned(
     series: NDArray[np.int64], found: tuple[NDArray[np.int64], NDArray[np.int64]] | None, columns: int
 ) -> NDArray[np.int64]:
@@ -329,6 +322,6 @@ def _aligned(
     aligned = np.zeros((len(series), columns), dtype=np.int64)
     if found is not None:
         theirs, sums = found
-        both, here, there = np.intersect1d(series, theirs, return_indices=True)
+        _, here, there = np.intersect1d(series, theirs, return_indices=True)
         aligned[here] = sums[there]
     return aligned

@@ -12,8 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.decode.columns import Categorical
-from tidegauge.join.rows import FeatureValues, Rows
+from tidegauge.join.rows import Codes, FeatureValues, Rows
 
 MOST: Final = 10
 """Times the predictions needed: with so many held, bins are learned of what is there, sealed or not."""
@@ -97,19 +96,19 @@ def _joined_values(parts: Sequence[FeatureValues]) -> FeatureValues:
         numbers=np.concatenate([part.numbers for part in parts], axis=1),
         codes=tuple(_joined_codes(columns) for columns in zip(*(part.codes for part in parts), strict=True)),
         vectors=tuple(
-            _joined_vectors(columns, [len(part) for part in parts])
+            _joined_vectors(columns, [part.numbers.shape[1] for part in parts])
             for columns in zip(*(part.vectors for part in parts), strict=True)
         ),
     )
 
 
-def _joined_codes(columns: Sequence[Categorical]) -> Categorical:
+def _joined_codes(columns: Sequence[Codes]) -> Codes:
     known: dict[str, int] = {}
     codes = []
     for column in columns:
         table = np.array([*(known.setdefault(text, len(known)) for text in column.values), 0, 0], dtype=np.int32)
         codes.append(np.where(column.codes < 0, column.codes, table[column.codes]))
-    return Categorical(np.concatenate(codes), list(known))
+    return Codes(np.concatenate(codes), list(known))
 
 
 def _joined_vectors(columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]) -> NDArray[np.float64] | None:
@@ -127,23 +126,20 @@ def _joined_vectors(columns: Sequence[NDArray[np.float64] | None], rows: Sequenc
 
 def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
     values = rows.features
+    arrays: dict[str, NDArray[Any] | None] = {
+        "time": rows.time,
+        "version": rows.version,
+        "predicted": rows.predicted,
+        "score": rows.score,
+        "value": rows.value,
+        "count": rows.count,
+        "unit": rows.unit,
+        "units": units,
+        "numbers": None if values is None else values.numbers,
+    }
     return msgspec.msgpack.encode(
         {
-            "arrays": {
-                name: _packed(array)
-                for name, array in {
-                    "time": rows.time,
-                    "version": rows.version,
-                    "predicted": rows.predicted,
-                    "score": rows.score,
-                    "value": rows.value,
-                    "count": rows.count,
-                    "unit": rows.unit,
-                    "units": units,
-                    "numbers": None if values is None else values.numbers,
-                }.items()
-                if array is not None
-            },
+            "arrays": {name: _packed(array) for name, array in arrays.items() if array is not None},
             "codes": [] if values is None else [[_packed(column.codes), column.values] for column in values.codes],
             "vectors": []
             if values is None
@@ -159,7 +155,7 @@ def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
     if "numbers" in arrays:
         values = FeatureValues(
             numbers=arrays["numbers"],
-            codes=tuple(Categorical(_unpacked(codes), texts) for codes, texts in content["codes"]),
+            codes=tuple(Codes(_unpacked(codes), texts) for codes, texts in content["codes"]),
             vectors=tuple(None if vector is None else _unpacked(vector) for vector in content["vectors"]),
         )
     rows = Rows(

@@ -25,7 +25,7 @@ from tidegauge.pipeline.engine import Engine, fresh_parts
 from tidegauge.pipeline.log import RateLimit
 from tidegauge.pipeline.restore import feedback_table, restore
 from tidegauge.pipeline.unrouted import TABLE, Unrouted, fitted, select
-from tidegauge.reference.format import Reference
+from tidegauge.reference.value import Reference
 from tidegauge.sources.block import Block
 from tidegauge.sources.files import FileSource
 from tidegauge.state.spool import Spool

@@ -24,7 +24,7 @@ from tidegauge.pipeline.engine import Engine, empty_tally, features_of, fresh_pa
 from tidegauge.pipeline.features import Saved, history_table, learning_table, state_table
 from tidegauge.pipeline.saved_states import SHEETS, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED
-from tidegauge.reference.format import Reference
+from tidegauge.reference.value import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
 from tidegauge.state.table import Table

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.assess.counts import Floats, Integers
-from tidegauge.assess.drift import evidence, noise, quality
+from tidegauge.assess.drift import noise, quality
 from tidegauge.assess.drift.contributions import contributions
 from tidegauge.assess.drift.design_effect import design_effect
 from tidegauge.assess.drift.discovery import discover
@@ -253,7 +253,7 @@ def _compare(model: Model, watch: Watch, version: str, now: _Now, against: _Agai
     }
     state = watch.streams.get((version, against.name))
     features = len(schema.features)
-    log = np.zeros(features) if state is None else evidence.log_evidence(state, schema.real)
+    log = np.zeros(features) if state is None else state.log
     found = discover(log, excess[PSI], model.drift.minimum_effect, watch.threshold_log())
     inputs = np.array([not name.startswith(OWN) for name in schema.names])
     importance = {feature.name: feature.importance for feature in model.features}

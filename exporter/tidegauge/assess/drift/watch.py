@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.drift import evidence
 from tidegauge.assess.drift.design_effect import design_effect
+from tidegauge.assess.drift.discovery import strictest_log
 from tidegauge.assess.drift.evidence import Block, Evidence
 from tidegauge.config.settings import DAY, HOUR, Drift
 from tidegauge.tally.families import units as unit_family
@@ -79,23 +80,22 @@ class Watch:
         fixed = self.fixed
         for version, now in rows.items():
             self._note_units(version, start, now.units)
+        needed = strictest_log(self.threshold_log(), len(fixed.schema.features))
         for version, now in rows.items():
             compared = fixed.schema.compared(now.counts)
             repeated = self.design_effect(version)
             for name, held in self._held(version, now, start, rows, baselines):
                 state = self.streams.get((version, name)) or Evidence.empty(compared.shape)
                 block = Block(start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum)
-                self.streams[version, name] = evidence.advance(
-                    state, block, fixed.schema.real, self.threshold_log(len(fixed.schema.features))
-                )
-        for version, now in rows.items():
+                self.streams[version, name] = evidence.advance(state, block, fixed.schema.real, needed)
+        for now in rows.values():
             self.history.add(now.code, start, now.counts)
         self._add_to_first(start, rows)
 
-    def threshold_log(self, features: int = 1) -> float:
-        """What one stream of so many has to reach."""
-        drift = self.fixed.drift
-        return evidence.threshold_log(drift.false_alarm_interval, self.fixed.block, features * self.references())
+    def threshold_log(self) -> float:
+        """What the log evidence of a feature alone has to reach; the other features come in by e-BH."""
+        streams = self.references() * max(1, len(self.units))
+        return evidence.threshold_log(self.fixed.drift.false_alarm_interval, self.fixed.block, streams)
 
     def references(self) -> int:
         """References in use, which are looked at side by side."""

@@ -15,7 +15,7 @@ NAME = "features"
 
 
 def family(counter: FeatureCounter, classes: Callable[[], Sequence[str]]) -> Family:
-    """The columns of the counter's schema; slices do not have them. `classes` gives the texts of the model's classes."""
+    """The columns of the counter's schema, not of slices; `classes` gives the texts of the model's classes."""
 
     def sums(rows: Rows, local: NDArray[np.int64], versions: NDArray[np.int64]) -> NDArray[np.int64]:
         return counter.accumulate(rows, local, len(versions), versions, classes())

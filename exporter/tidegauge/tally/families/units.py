@@ -1,4 +1,4 @@
-"""How many predictions each of a number of groups of units made: from the spread of these follows how often units repeat.
+"""How many predictions each of a number of groups of units made: their spread tells how often units come back.
 
 A unit (a user, an entity) falls into one group for good; a prediction without a unit is one of its own.
 """
@@ -21,7 +21,7 @@ def family() -> Family:
 
 
 def sums(rows: Rows, local: NDArray[np.int64], versions: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows by cell and group, shape (cells, GROUPS); `local` is the cell of each row, `versions` has one entry a cell."""
+    """Rows by cell and group, shape (cells, GROUPS), with the cell of each row; `versions` has one entry a cell."""
     if rows.unit is None:
         return np.zeros((len(versions), GROUPS), dtype=np.int64)
     place = local * GROUPS + (rows.unit & (GROUPS - 1))
