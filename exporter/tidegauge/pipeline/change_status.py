@@ -20,7 +20,8 @@ from tidegauge.assess.sequential.profile import Baseline
 from tidegauge.assess.sequential.trend import Trend
 from tidegauge.assess.sequential.watch import Watch
 from tidegauge.pipeline.engine import Engine
-from tidegauge.pipeline.publication import ModelView, window_label
+from tidegauge.pipeline.publication import ModelView
+from tidegauge.pipeline.samples import window_label
 from tidegauge.publish.outlook_words import change_summary, slope_summary
 from tidegauge.publish.report import ChangeReport, ScoreReport, SlopeReport, moment
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from tidegauge.assess.assessment import LIFETIME
 from tidegauge.pipeline.engine import Engine
-from tidegauge.pipeline.publication import ModelView, window_label
+from tidegauge.pipeline.publication import ModelView
+from tidegauge.pipeline.samples import window_label
 from tidegauge.publish import catalogue
 from tidegauge.publish.report import CoverageReport, DelayReport
 from tidegauge.publish.samples import Samples

@@ -15,15 +15,16 @@ from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
 from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
 from tidegauge.assess.detectors import DETECTORS
 from tidegauge.assess.detectors.detector import ARRIVING, stream_of
+from tidegauge.assess.drift.assessment import Standing
 from tidegauge.assess.proxies import Proxy, assess_signals
 from tidegauge.assess.quality import metrics_for
-from tidegauge.config.durations import format_duration
 from tidegauge.join.join import RESULTS
 from tidegauge.join.vocabulary import OTHER
+from tidegauge.pipeline.drift import drift_samples, drift_versions, standings
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.proxies import proxy_samples
 from tidegauge.pipeline.releases import baselines, release_samples
-from tidegauge.pipeline.samples import Columns
+from tidegauge.pipeline.samples import Columns, window_label
 from tidegauge.publish import catalogue
 from tidegauge.publish.samples import AnySamples, Family, HistogramSamples
 from tidegauge.tally.totals import DELAY_BOUNDS, LATENCY_BOUNDS, NEVER, ROLES, VERSIONS
@@ -65,12 +66,8 @@ class ModelView:
     samples: list[AnySamples]
     assessments: list[Assessment]
     proxies: list[Proxy]
+    drift: list[Standing]
     versions: dict[int, str]  # those shown, by code
-
-
-def window_label(width: int) -> str:
-    """How a window is spelled in labels."""
-    return "lifetime" if width == LIFETIME else format_duration(width)
 
 
 def shown_versions(engine: Engine, clock: int) -> dict[int, str]:
@@ -117,17 +114,22 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
                     quality.add(family, (*row, "reference"), reference[metric])
             _details(place, assessment, position, texts, detail, states)
     _objectives(engine, versions, top)
+    watched = drift_versions(engine, versions, clock)
+    drift = standings(engine, watched, clock)
+    moved, bins = drift_samples(engine, drift, watched, clock)
     parts: list[AnySamples] = [
         *top.samples(),
         *histograms,
         *release_samples(engine, set(versions.values())),
         *quality.samples(),
         *proxy_samples(engine, proxies, versions),
+        *moved,
         *detail.samples(),
         *slices.samples(),
         *states.samples(),
+        *bins,
     ]
-    return ModelView(parts, assessments, proxies, versions)
+    return ModelView(parts, assessments, proxies, drift, versions)
 
 
 def _totals(engine: Engine, versions: Mapping[int, str], columns: Columns) -> list[AnySamples]:

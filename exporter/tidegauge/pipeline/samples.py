@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from tidegauge.assess.assessment import LIFETIME
+from tidegauge.config.durations import format_duration
 from tidegauge.publish.samples import AnySamples, Family, Samples
+
+
+def window_label(width: int) -> str:
+    """How a window is spelled in labels."""
+    return "lifetime" if width == LIFETIME else format_duration(width)
 
 
 @dataclass(slots=True)
@@ -14,10 +21,17 @@ class Columns:
 
     rows: dict[Family, list[tuple[str, ...]]] = field(default_factory=dict)
     values: dict[Family, list[float]] = field(default_factory=dict)
+    _there: set[tuple[Family, tuple[str, ...]]] = field(default_factory=set)
 
     def add(self, family: Family, row: tuple[str, ...], value: float) -> None:
         self.rows.setdefault(family, []).append(row)
         self.values.setdefault(family, []).append(value)
+
+    def once(self, family: Family, row: tuple[str, ...], value: float) -> None:
+        """Adds a sample that several windows have in common."""
+        if (family, row) not in self._there:
+            self._there.add((family, row))
+            self.add(family, row, value)
 
     def samples(self) -> list[AnySamples]:
         """Everything added; unknown values (NaN) are left out, so that they take no room under the cap."""

@@ -21,9 +21,10 @@ from tidegauge.pipeline.change_status import Outlook, outlooks
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.feedback_status import coverage_reports, delay_report, silences
 from tidegauge.pipeline.proxy_status import proxy_reports
-from tidegauge.pipeline.publication import ModelView, window_label
+from tidegauge.pipeline.publication import ModelView
 from tidegauge.pipeline.release_status import release_reports
 from tidegauge.pipeline.runbooks import runbook
+from tidegauge.pipeline.samples import window_label
 from tidegauge.publish.report import (
     ChannelReport,
     CoverageReport,

@@ -1,0 +1,168 @@
+"""What is published of a model's features: states, distances, what has moved, and the bins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from tidegauge.assess.drift import schema_changes
+from tidegauge.assess.drift.assessment import OWN, Comparison, Standing, assess_drift
+from tidegauge.assess.drift.quality import LEAST_ROWS, STATES
+from tidegauge.pipeline.engine import Engine
+from tidegauge.pipeline.releases import LARGEST, e_value
+from tidegauge.pipeline.samples import Columns, window_label
+from tidegauge.publish import catalogue
+from tidegauge.publish.samples import AnySamples
+from tidegauge.tally.families import traffic
+from tidegauge.tally.features.schema import CONDITIONS, Schema
+from tidegauge.tally.features.watched import watched
+
+BUSIEST: Final = 2
+"""Versions that are watched for drift where no release is under way."""
+
+
+def drift_versions(engine: Engine, shown: Mapping[int, str], clock: int) -> dict[int, str]:
+    """Versions whose features are published, by code: candidates and baselines, else the busiest."""
+    live = live_baselines(engine)
+    codes = {text: code for code, text in shown.items()}
+    wanted = {codes[text] for pair in live.items() for text in pair if text in codes}
+    window = next(one for one in engine.tally.ladder.windows if one.width in engine.model.drift.windows)
+    series, sums = engine.tally.window(traffic.NAME, *window.bounds(clock, 0))
+    versions = engine.tally.series.split(series)[0].tolist()
+    made = dict(zip(versions, sums[:, 0].tolist(), strict=True))
+    busiest = sorted((code for code in shown if code in made), key=lambda code: (-made[code], code))
+    wanted.update(busiest[: 1 if wanted else BUSIEST])
+    if not wanted:  # nothing lately: that there is nothing is to be seen of the last one
+        last = engine.totals.last
+        wanted.update(sorted(shown, key=lambda code: -int(last[code]))[:1])
+    return {code: shown[code] for code in sorted(wanted)}
+
+
+def live_baselines(engine: Engine) -> dict[str, str]:
+    """What each version is compared with that is a release and still gets traffic."""
+    known, block = engine.sealing.lifecycle, engine.tally.ladder.block
+    return {
+        release.candidate: release.baseline
+        for release in known.releases
+        if not known.lost(release.candidate, block) and known.now < release.end
+    }
+
+
+def standings(engine: Engine, shown: Mapping[int, str], clock: int) -> list[Standing]:
+    """The drift of the versions that are published; nothing while the bins are learned."""
+    watch = engine.features.watch
+    if watch is None:
+        return []
+    codes = {text: code for code, text in enumerate(engine.versions.texts) if text}
+    baselines = {
+        codes[candidate]: codes[baseline]
+        for candidate, baseline in live_baselines(engine).items()
+        if candidate in codes and baseline in codes
+    }
+    return list(assess_drift(engine.model, engine.tally, watch, shown, baselines, clock))
+
+
+def drift_samples(
+    engine: Engine, found: Sequence[Standing], shown: Mapping[int, str], clock: int
+) -> tuple[list[AnySamples], list[AnySamples]]:
+    """(samples worth the most, the bins)."""
+    columns, bins = Columns(), Columns()
+    schema = engine.features.schema
+    if schema is not None:
+        for standing in found:
+            _standing(engine.model.name, schema, standing, columns, bins)
+    _learning(engine, () if schema is None else schema.names, shown.values(), columns)
+    _importances(engine, columns)
+    _schema_changes(engine, found, clock, columns)
+    return columns.samples(), bins.samples()
+
+
+def _standing(model: str, schema: Schema, standing: Standing, columns: Columns, bins: Columns) -> None:
+    place, window = (model, standing.version), window_label(standing.window)
+    for comparison in standing.comparisons:
+        _comparison(place, window, schema, comparison, columns, bins)
+    for number, name in enumerate(schema.names):
+        row = (*place, name, window)
+        _state(row, standing.states[number], columns)
+        for condition, count in zip(CONDITIONS, standing.conditions[number].tolist(), strict=True):
+            columns.add(catalogue.MODEL_FEATURE_RECORDS, (*row, condition), count)
+        columns.add(catalogue.MODEL_DRIFT_DESIGN_EFFECT, row, float(standing.design_effect[number]))
+        for bin_, count in zip(schema.bin_names[number], standing.compared[number].tolist(), strict=False):
+            bins.add(catalogue.MODEL_FEATURE_BIN_RECORDS, (*place, name, bin_, window), count)
+
+
+def _comparison(
+    place: tuple[str, str], window: str, schema: Schema, found: Comparison, columns: Columns, bins: Columns
+) -> None:
+    reference = found.reference
+    columns.add(catalogue.MODEL_DRIFT_REFERENCE_RECORDS, (*place, reference, window), found.records)
+    if not found.records:
+        return
+    inputs = [number for number, name in enumerate(schema.names) if not name.startswith(OWN)]
+    moved = int(found.detected[inputs].sum())
+    columns.add(catalogue.MODEL_DRIFT_FEATURES_DETECTED, (*place, reference, window), moved)
+    threshold = e_value(found.threshold_log)
+    columns.once(catalogue.MODEL_DRIFT_EVIDENCE_THRESHOLD, (*place, reference), threshold)
+    for number, name in enumerate(schema.names):
+        row = (*place, name, reference, window)
+        columns.add(catalogue.MODEL_DRIFT_DETECTED, row, float(found.detected[number]))
+        columns.add(catalogue.MODEL_DRIFT_P_VALUE, row, float(found.p_value[number]))
+        columns.add(catalogue.MODEL_DRIFT_CONTRIBUTION_RATIO, row, float(found.contribution[number]))
+        for statistic, values in found.distance.items():
+            there = (*place, name, statistic, reference, window)
+            columns.add(catalogue.MODEL_DRIFT_DISTANCE, there, float(values[number]))
+            columns.add(catalogue.MODEL_DRIFT_EXCESS, there, float(found.excess[statistic][number]))
+        stream = (*place, name, reference)
+        evidence = min(e_value(max(float(found.log_evidence[number]), math.log(1 / LARGEST))), LARGEST)
+        columns.once(catalogue.MODEL_DRIFT_EVIDENCE, stream, evidence)
+        if found.detected[number]:
+            columns.once(catalogue.MODEL_DRIFT_START_TIMESTAMP_SECONDS, stream, int(found.start[number]) / 1000)
+        for bin_, share in zip(schema.bin_names[number], found.proportions[number].tolist(), strict=False):
+            bins.add(catalogue.MODEL_FEATURE_REFERENCE_BIN_RATIO, (*place, name, bin_, reference, window), share)
+
+
+def _state(row: tuple[str, ...], state: str, columns: Columns) -> None:
+    for one in STATES:
+        columns.add(catalogue.MODEL_FEATURE_STATE, (*row, one), float(one == state))
+
+
+def _learning(engine: Engine, known: Iterable[str], versions: Iterable[str], columns: Columns) -> None:
+    """Features whose bins are not known yet."""
+    names = [one.name for one in watched(engine.model) if one.name not in set(known)]
+    for version in versions:
+        for name in names:
+            for window in engine.model.drift.windows:
+                _state((engine.model.name, version, name, window_label(window)), "learning", columns)
+
+
+def _importances(engine: Engine, columns: Columns) -> None:
+    given = {feature.name: feature.importance for feature in engine.model.features if feature.importance is not None}
+    total = sum(given.values())
+    for name, importance in given.items():
+        columns.add(
+            catalogue.MODEL_FEATURE_IMPORTANCE_RATIO,
+            (engine.model.name, name),
+            importance / total if total else math.nan,
+        )
+
+
+def _schema_changes(engine: Engine, found: Sequence[Standing], clock: int, columns: Columns) -> None:
+    names = [feature.name for feature in engine.model.features]
+    known = engine.features.changes
+    told = [standing for standing in found if standing.records >= LEAST_ROWS]
+    schema = engine.features.schema
+    gone: list[str] = []
+    if told and schema is not None:
+        places = {name: number for number, name in enumerate(schema.names)}
+        gone = [
+            name
+            for name in names
+            if name in places and all(standing.states[places[name]] == "vanished" for standing in told)
+        ]
+    since = clock - min(engine.model.drift.windows)
+    vanished = schema_changes.vanished(known, names, gone, since)
+    for name in names:
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "vanished"), float(name in vanished))
+    for name in schema_changes.appeared(known, clock):
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "appeared"), 1.0)
