@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tidegauge.assess.detectors import quality
 from tidegauge.assess.measures import scored
 from tidegauge.assess.measures.measure import PROPORTION
@@ -166,9 +168,10 @@ def test_what_is_watched_for_drift_is_said_as_it_was_configured(tmp_path: Path) 
     assert "    learned first: 500 predictions\n" in told
 
 
-def test_of_a_ranking_without_features_nothing_is_said_to_be_watched_for_drift(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["ranking", "text"])
+def test_of_lists_and_texts_without_features_nothing_is_said_to_be_watched(task: str, tmp_path: Path) -> None:
     file = tmp_path / "tidegauge.yml"
-    model = "{name: m, task: ranking, feedback: {o: {maturity: 1h}}%s}"
+    model = f"{{name: m, task: {task}, " + "feedback: {o: {maturity: 1h}}%s}"
     file.write_text(f"sources: [{{predictions: p}}]\nmodels: [{model % ''}]\n")
     assert "drift: nothing is watched" in explain(load(file))
     file.write_text(f"sources: [{{predictions: p}}]\nmodels: [{model % ', features: {age: numeric}'}]\n")

@@ -18,6 +18,7 @@ from tidegauge.config.settings import (
     ERROR_RATIO,
     FIRST,
     SIGNAL_PREFIX,
+    WORDY,
     Channel,
     Feature,
     Model,
@@ -164,10 +165,11 @@ def _change(model: Model) -> Iterator[str]:
 def _drift(model: Model) -> Iterator[str]:
     """What is watched for having moved, against what, and what is promised about alarms."""
     drift = model.drift
-    answers = {"binary": ["score", "answers", "labels"], "ranking": []}.get(model.task, ["answers", "labels"])
+    answers = {"binary": ["score", "answers", "labels"]}.get(model.task, ["answers", "labels"])
+    answers = [] if model.task in WORDY else answers
     watched = [*answers, *(["features"] if model.features else [])]
     if not watched:
-        yield "  drift: nothing is watched; a ranking is watched by its features"
+        yield "  drift: nothing is watched; a ranking or text is watched by its features"
         return
     windows = ", ".join(map(format_duration, drift.windows))
     yield (

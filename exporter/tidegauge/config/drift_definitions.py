@@ -123,7 +123,7 @@ REFERENCE_MEANINGS: Mapping[str, str] = {
 
 WATCHED_MEANINGS: Mapping[str, str] = {
     "@score": "The score: the probability of the positive class (binary).",
-    "@prediction": "The answer: its class; of a regression the number; of a text its length.",
+    "@prediction": "The answer: its class; of a regression the number.",
     "@label": "The label, when it has arrived: has the truth itself moved?",
     "@inputs": "All numbers together, by the maximum mean discrepancy; with `drift.multivariate`.",
     "@reconstruction": "How badly the reference's principal components describe the numbers; with"
@@ -131,29 +131,33 @@ WATCHED_MEANINGS: Mapping[str, str] = {
 }
 
 CONDITION_MEANINGS: Mapping[str, str] = {
-    "valid": "A value of the feature's type, of the range and the categories that are known.",
-    "missing": "Absent or null.",
-    "unseen": "A category that the bins were not learned with. It is compared as a bin of its own.",
-    "out_of_range": "A number below or above all that the bins were learned from. It is compared with the bin at that"
-    " end.",
+    "valid": "A value of the feature's type; of a category one that the bins know.",
+    "missing": "Absent or null. It is compared as a part of the bin `none`, as invalid and non_finite values are.",
     "invalid": "Of another type: a text where a number belongs, a list where a category does.",
     "non_finite": "NaN or infinite.",
+    "unseen": "A category that the bins were not learned with. It is compared as a bin of its own.",
+    "out_of_range": "A number below or above all that the bins were learned from. It is valid too, and compared as a"
+    " part of the bin at that end.",
 }
 
 FEATURE_STATE_MEANINGS: Mapping[str, str] = {
     "ok": "Nothing of what follows.",
-    "learning": "There are no bins yet: fewer than `drift.learning` predictions, and no reference file.",
-    "insufficient_samples": "Too few predictions in the window to say.",
-    "vanished": "No record of the window has the feature, and the reference had it.",
-    "missing": "It is missing far more often than in the reference.",
-    "invalid": "Values of another type, or NaN and infinity, far more often than in the reference.",
-    "constant": "One value only, over the whole window, where the reference had several.",
-    "stuck": "It had several values in the window, and since a while it has had one only.",
-    "unseen": "Categories that the reference did not have, far more often than it had rare ones.",
-    "out_of_range": "Numbers outside the range of the reference, far more often than chance gives.",
+    "learning": "There is nothing to compare with yet, so only the plainest faults would be noticed: that it has"
+    " vanished, or is of another type.",
+    "insufficient_samples": "Fewer than 30 predictions in the window.",
+    "vanished": "No prediction of the window has a value, and it is not usual that so many have none.",
+    "invalid": "Values of another type, NaN or infinity: more than half, or surely more than 1 in 100 more than in the"
+    " reference.",
+    "constant": "One value only, over the whole window, which chance would not give.",
+    "stuck": "It had several values in the window, and has had one only for longer than chance would give.",
+    "missing": "Without a value surely more often than in the reference, by more than 1 in 100.",
+    "unseen": "Categories that the reference did not have, by more than 1 in 100 more than it suggests there are.",
+    "out_of_range": "Numbers outside the range of the reference, by more than 1 in 100 more than in it.",
 }
+"""By the value of `state`. The first that holds from `insufficient_samples` on is the feature's state."""
 
 SCHEMA_CHANGE_MEANINGS: Mapping[str, str] = {
-    "appeared": "Records have a feature that they did not have, and that is not configured.",
-    "vanished": "Records had the feature, and have it no more.",
+    "appeared": "Records have a feature that is not configured and that they did not have on the model's first day."
+    " Said for a day.",
+    "vanished": "A configured feature is in no record any more: renamed, perhaps.",
 }

@@ -365,7 +365,7 @@ MODEL_DRIFT_DISTANCE = _gauge(
 MODEL_DRIFT_CONTRIBUTION_RATIO = _gauge(
     "model_drift_contribution_ratio",
     "The feature's share of what has moved, by its excess times its importance where importances are configured: 0 to "
-    f"1, and 1 in all. {_PER_REPLICA}.",
+    f"1, and 1 in all; 0 of every feature where nothing has. {_PER_REPLICA}.",
     *_COMPARED_FEATURE,
 )
 MODEL_DRIFT_P_VALUE = _gauge(
@@ -377,15 +377,15 @@ MODEL_DRIFT_P_VALUE = _gauge(
 )
 MODEL_DRIFT_EVIDENCE = _gauge(
     "model_drift_evidence",
-    "Evidence that the feature has moved: the likelihood ratio of the sealed blocks since it last was below 1. It may "
-    f"be looked at as often as one likes. {_PER_REPLICA}.",
+    "Evidence that the feature has moved: the likelihood ratio of the sealed blocks of the run, which begins anew "
+    f"whenever they speak against it; 1 without a run. It may be looked at as often as one likes. {_PER_REPLICA}.",
     *_FEATURE,
     "reference",
 )
 MODEL_DRIFT_EVIDENCE_THRESHOLD = _gauge(
     "model_drift_evidence_threshold",
-    "The evidence from which on a feature has moved: blocks of a false_alarm_interval times what is watched; the more "
-    "features have moved, the lower.",
+    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times what is compared, over the "
+    "tenth of false discoveries that e-BH allows; the more features have moved, the lower.",
     *_VERSION,
     "reference",
 )
@@ -404,7 +404,7 @@ MODEL_DRIFT_DESIGN_EFFECT = _gauge(
 MODEL_FEATURE_STATE = _gauge(
     "model_feature_state",
     "1 for the state that the feature's data is in, 0 for the others: ok, learning, insufficient_samples, vanished, "
-    "missing, invalid, constant, stuck, unseen, out_of_range.",
+    "invalid, constant, stuck, missing, unseen, out_of_range.",
     *_FEATURE_WINDOW,
     "state",
 )
@@ -424,8 +424,8 @@ MODEL_FEATURE_IMPORTANCE_RATIO = _gauge(
 )
 MODEL_FEATURE_RECORDS = _gauge(
     "model_feature_records",
-    "Predictions in the window by the condition of the feature's value: valid, missing, unseen, out_of_range, invalid, "
-    f"non_finite; statistical weights do not count. {_SUMMABLE}.",
+    "Predictions in the window by the condition of the feature's value: valid, missing, unseen, invalid, non_finite; and "
+    f"out_of_range, which is a part of valid. Statistical weights do not count. {_SUMMABLE}.",
     *_FEATURE_WINDOW,
     "condition",
 )

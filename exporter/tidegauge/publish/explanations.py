@@ -62,7 +62,6 @@ _RULES: tuple[tuple[str, Explanation], ...] = (
     (r"model_drift_detected", Explanation(HIGHEST, _NO_REFERENCE)),
     (r"model_drift_evidence_threshold", Explanation(NEVER, _NO_REFERENCE)),
     (r"model_drift_evidence", Explanation(NEVER, "no block has been compared with that reference yet")),
-    (r"model_drift_contribution_ratio", Explanation(NEVER, f"nothing exceeds its noise floor, or {_NO_REFERENCE}")),
     (r"model_drift_reference_records", Explanation(NEVER, f"the reference is not used, or {_NOT_WATCHED}")),
     (r"model_drift_design_effect", Explanation(NEVER, f"no prediction in the window, or {_NOT_WATCHED}")),
     (
@@ -280,7 +279,7 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question(
             "How often is each feature missing, over all exporters?",
             'sum by (model, version, feature, window) (model_feature_records{condition="missing"}) '
-            "/ sum by (model, version, feature, window) (model_feature_records)",
+            '/ sum by (model, version, feature, window) (model_feature_records{condition!="out_of_range"})',
         ),
     ),
     "model_feature_bin_records": (
