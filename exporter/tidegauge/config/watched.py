@@ -14,7 +14,7 @@ EMBEDDING_KINDS = ("embedding",)
 
 def feature_kinds(model: Model) -> dict[str, str]:
     """The kind of each feature by name, in the configuration's order."""
-    return dict(model.features)
+    return {feature.name: feature.kind for feature in model.features}
 
 
 def numeric_names(model: Model) -> tuple[str, ...]:
