@@ -12,11 +12,6 @@ CATEGORICAL_KINDS = ("categorical", "boolean")
 EMBEDDING_KINDS = ("embedding",)
 
 
-def feature_kinds(model: Model) -> dict[str, str]:
-    """The kind of each feature by name, in the configuration's order."""
-    return {feature.name: feature.kind for feature in model.features}
-
-
 def numeric_names(model: Model) -> tuple[str, ...]:
     """The features that are decoded as numbers, in the order of `FeatureValues.numbers`."""
     return _of_kinds(model, NUMERIC_KINDS)
@@ -33,4 +28,4 @@ def embedding_names(model: Model) -> tuple[str, ...]:
 
 
 def _of_kinds(model: Model, kinds: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for name, kind in feature_kinds(model).items() if kind in kinds)
+    return tuple(feature.name for feature in model.features if feature.kind in kinds)

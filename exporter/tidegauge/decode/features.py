@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
-from tidegauge.config.watched import categorical_names, embedding_names, feature_kinds, numeric_names
+from tidegauge.config.watched import categorical_names, embedding_names, numeric_names
 from tidegauge.decode.coercion import coerced, feature_number
 from tidegauge.decode.layout import Field, Layout, Path, Place, Row
 from tidegauge.decode.text import Coder
@@ -53,7 +53,7 @@ class FeatureReader:
     """
 
     def __init__(self, layout: Layout, model: Model) -> None:
-        kinds = feature_kinds(model)
+        kinds = {feature.name: feature.kind for feature in model.features}
         self._numbers, self._codes = numeric_names(model), categorical_names(model)
         self._kinds = kinds
         places = {name: layout.place(_field_name(name, kind)) for name, kind in kinds.items()}

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import WORDY, Model, Settings, Signal, Source
-from tidegauge.config.watched import feature_kinds
 from tidegauge.decode.accumulate import FlagColumn, IdColumn, NumberColumn, TextColumn, TimeColumn, flags
 from tidegauge.decode.columns import Categorical, Decoded, PredictionColumns, Rejection
 from tidegauge.decode.content import ContentColumn, contents, without_lists
@@ -110,7 +109,7 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
     slices = list(dict.fromkeys(name for model in models for name in model.slices))
     fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
     fields += [Field(f"features.{name}", at("features", name), "text") for name in slices]
-    features = dict.fromkeys(feature for model in models for feature in feature_kinds(model).items())
+    features = dict.fromkeys((feature.name, feature.kind) for model in models for feature in model.features)
     fields += [feature_field(name, kind, at("features", name)) for name, kind in features]
     # A unit may be named by what is read as a number.
     place = at("unit_id")
