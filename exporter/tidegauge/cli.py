@@ -53,6 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     _add_web_config(check)
     check.set_defaults(command=_check)
 
+    reference = commands.add_parser(
+        "reference",
+        help="make a model's reference data: a small file of sums that drift and quality are compared with",
+        epilog="status 0: written; 2: refused, with the reasons; an existing OUT is replaced if it is such a file",
+    )
+    reference.add_argument("--config.file", dest="config_file", type=Path, required=True, metavar="FILE")
+    reference.add_argument("--model", required=True, metavar="M", help="a model of the configuration")
+    reference.add_argument(
+        "--from", dest="records", type=Path, required=True, metavar="FILE", help="records: CSV, JSON Lines or Parquet"
+    )
+    reference.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="what is written, a .yml file"
+    )
+    reference.set_defaults(command=_reference)
+
     demo = commands.add_parser("demo", help="the whole thing on simulated traffic")
     demo.add_argument("--web.listen-address", dest="listen", default="127.0.0.1:8433", metavar="HOST:PORT")
     _add_web_config(demo)
@@ -168,6 +183,19 @@ def _check(options: argparse.Namespace) -> int:
         return 2
     print("\n".join(explanations))
     print(report(settings), end="")
+    return 0
+
+
+def _reference(options: argparse.Namespace) -> int:
+    from tidegauge.config.load import ConfigurationError
+    from tidegauge.reference.command import make
+
+    try:
+        said = make(options.config_file, options.model, options.records, options.output)
+    except (ConfigurationError, ValueError, OSError) as error:
+        print(f"tidegauge: {error}", file=sys.stderr)
+        return 2
+    print(said)
     return 0
 
 

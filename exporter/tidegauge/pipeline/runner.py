@@ -28,7 +28,7 @@ from tidegauge.pipeline.memory import give_memory_back, keep_freed_memory
 from tidegauge.pipeline.overview import Memory, draft, page_document, report, status_document
 from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
 from tidegauge.pipeline.publication import ModelView, lost_samples, view
-from tidegauge.pipeline.reference import ReferenceScores
+from tidegauge.pipeline.reference import References
 from tidegauge.publish.access import Access
 from tidegauge.publish.cardinality import limit_series
 from tidegauge.publish.process import process_samples
@@ -72,7 +72,7 @@ class Runner:
         self._config_file = config_file
         self._state = state
         self._settings, self._access = _configurations(config_file, state, web_config)
-        self._references = ReferenceScores()
+        self._references = References()
         self._references.update(self._settings)
         self._store, self._pipeline = _open(self._settings)
         # Signal handlers set these and run in the middle of anything, even of a wait: no lock may be needed for it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,14 +64,17 @@ def blocks(path: Path, model: Model, reading: Reading) -> Iterator[bytes]:
             records = _from_json_lines(path, features, reading)
     numbers = count()
     encode = msgspec.json.Encoder(enc_hook=str).encode
-    while batch := list(islice(records, BATCH)):
-        lines = [
-            encode({"prediction_id": next(numbers), "timestamp": TIME, "version": VERSION, **record})
-            for record in batch
-            if _is_meant(record, model, reading.rejected)
-        ]
-        if lines:
-            yield b"\n".join([*lines, b""])
+    try:
+        while batch := list(islice(records, BATCH)):
+            lines = [
+                encode({"prediction_id": next(numbers), "timestamp": TIME, "version": VERSION, **record})
+                for record in batch
+                if _is_meant(record, model, reading.rejected)
+            ]
+            if lines:
+                yield b"\n".join([*lines, b""])
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: found what is no gzip: {error}; allowed: a whole gzip file") from None
 
 
 def _format(path: Path) -> str:

@@ -1,0 +1,229 @@
+"""Makes a model's reference from records in a file, by the decoding, binning and metrics that the logs go through.
+
+One pass learns the bins, and counts too where all rows could be kept; else a second pass counts. Bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegauge.config.problems import ConfigurationError, Problem, dotted, quote
+from tidegauge.config.settings import Model, Settings
+from tidegauge.join.rows import Rows
+from tidegauge.reference.format import KEY, LABEL, load
+from tidegauge.reference.moments import Moments
+from tidegauge.reference.sample import RowSample
+from tidegauge.reference.scoring import Scoring
+from tidegauge.reference.source import Records, RecordSource, RowMaker
+from tidegauge.reference.value import Distribution, Reference, Summary
+from tidegauge.tally.features.binning import is_number
+from tidegauge.tally.features.counts import FeatureCounter
+from tidegauge.tally.features.learn import Sample, intraclass, learn
+from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.watched import FROM_NUMBER, FROM_SCORE, NUMERIC, PREDICTION, Watched, watched
+
+PREPARED = (".yml", ".yaml")
+"""Suffixes of prepared references."""
+_LOOKED_AT = 1 << 16
+
+
+def build(model: Model, settings: Settings, path: Path) -> Reference:
+    """The reference made from a file of records (CSV, JSON Lines, Parquet).
+
+    Raises ValueError, naming the file, if no record of it can be used, and OSError if it cannot be read.
+    """
+    source = RecordSource(path, model, settings)
+    first = _FirstPass(model)
+    for records in source.read():
+        first.add(records)
+    if not first.records:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(source.reading.rejected.items()))
+        found = f"; not used: {reasons}" if reasons else ""
+        raise ValueError(f"{path}: no record that model {model.name} could have made was found in its reference{found}")
+    schema, counts = first.counted(source)
+    scores, samples = first.scoring.result()
+    kinds = kinds_of(model)
+    valid = schema.conditions(counts)[:, 0]
+    kept = [number for number, name in enumerate(schema.names) if valid[number]]
+    icc = intraclass(schema, model, first.samples())
+    summaries = [first.summary(name) for name in schema.names]
+    schema_of_kept, counts_of_kept = _chosen(schema, counts, kept)
+    return Reference(
+        model=model.name,
+        records=first.records,
+        schema=schema_of_kept,
+        counts=counts_of_kept,
+        kinds=tuple(kinds[name] for name in schema_of_kept.names),
+        icc=tuple(float(icc[number]) for number in kept),
+        summaries=tuple(summaries[number] for number in kept),
+        label=first.label(source),
+        scores=scores,
+        samples=samples,
+        file=path.name,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        rejected=dict(sorted((+source.reading.rejected).items())),
+        notes=tuple(_notes(model, schema_of_kept, source, path.name)),
+    )
+
+
+def reference_for(model: Model, settings: Settings) -> Reference:
+    """The reference that the model's configuration names, made from records or prepared.
+
+    Of a prepared one, the features that the model watches. Raises ValueError, ConfigurationError or OSError, naming
+    the file.
+    """
+    assert model.reference is not None
+    if not is_prepared(model.reference):
+        return build(model, settings, model.reference)
+    return fitted(load(model.reference), model, model.reference)
+
+
+def is_prepared(path: Path) -> bool:
+    """Whether a file is a prepared reference, by its name or else by how it begins. Raises OSError."""
+    if path.suffix.lower() in PREPARED:
+        return True
+    with path.open("rb") as file:
+        lines = file.read(_LOOKED_AT).splitlines()
+    said = next((line for line in lines if line.strip() and not line.startswith((b"#", b"---", b"%"))), b"")
+    return said.startswith(KEY.encode() + b":")
+
+
+def fitted(reference: Reference, model: Model, path: Path) -> Reference:
+    """The part of a prepared reference that the model watches, in its order. Raises ConfigurationError."""
+    held = {name: number for number, name in enumerate(reference.schema.names)}
+    problems, kept, notes = [], [], []
+    for name, kind in kinds_of(model).items():
+        if name not in held:
+            notes.append(f"{path.name} has nothing of feature {quote(name)}: it is compared without that file")
+            continue
+        kept.append(held[name])
+        found = reference.kinds[held[name]]
+        if found != kind:
+            place = dotted(("features", name, "kind"))
+            hint = f"model {model.name} watches it so; make the file anew by `tidegauge reference`"
+            problems.append(Problem(place, 0, found, kind, hint, str(path)))
+    if problems:
+        raise ConfigurationError(tuple(problems))
+    schema, counts = _chosen(reference.schema, reference.counts, kept)
+    return replace(
+        reference,
+        schema=schema,
+        counts=counts,
+        kinds=tuple(reference.kinds[number] for number in kept),
+        icc=tuple(reference.icc[number] for number in kept),
+        summaries=tuple(reference.summaries[number] for number in kept),
+        notes=(*reference.notes, *notes),
+    )
+
+
+def kinds_of(model: Model) -> dict[str, str]:
+    """The kind of everything that has bins, by name: of features as configured, of what Tidegauge makes as binned."""
+    configured = {feature.name: feature.kind for feature in model.features}
+    return {one.name: configured.get(one.name, one.kind) for one in watched(model)}
+
+
+def _chosen(schema: Schema, counts: NDArray[np.int64], kept: Sequence[int]) -> tuple[Schema, NDArray[np.int64]]:
+    """Some of the features."""
+    columns = [counts[schema.layout.spots[number].start : schema.layout.spots[number].end] for number in kept]
+    features = tuple(schema.features[number] for number in kept)
+    return Schema(features), np.concatenate([np.zeros(0, dtype=np.int64), *columns])
+
+
+class _FirstPass:
+    """What is gathered of the records on the way to their bins."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._maker = RowMaker(model)
+        self._sample, self._labels = RowSample(), RowSample()
+        self._units_given = False
+        self._numeric = [one for one in watched(model) if one.kind == NUMERIC]
+        self._moments = {one.name: Moments() for one in self._numeric}
+        self.scoring = Scoring(model)
+        self.records = 0
+
+    def add(self, records: Records) -> None:
+        columns, labels = records.predictions, records.labels
+        if columns is not None:
+            rows = self._maker.predictions(columns)
+            self.records += int(rows.counts().sum())
+            self._units_given |= columns.unit is not None
+            self._sample.add(rows, columns.unit)
+            for feature in self._numeric:
+                values = _numbers(rows, feature)
+                good = is_number(values)
+                self._moments[feature.name].add(values[good], None if rows.count is None else rows.count[good])
+            self.scoring.add_predictions(columns)
+        if labels is not None:
+            self.scoring.add_labels(labels)
+            self._labels.add(self._maker.labels(labels), None)
+
+    def summary(self, name: str) -> Summary | None:
+        return self._moments[name].summary() if name in self._moments else None
+
+    def samples(self) -> list[Sample]:
+        """What bins are learned from."""
+        units = self._sample.units if self._units_given else [None] * len(self._sample.rows)
+        classes = self._maker.classes
+        return [Sample.of(rows, classes, unit) for rows, unit in zip(self._sample.rows, units, strict=True)]
+
+    def counted(self, source: RecordSource) -> tuple[Schema, NDArray[np.int64]]:
+        """The bins of all that is watched, and the counts of all records in them."""
+        schema = learn(self._model, self.samples())
+        if self._sample.whole:
+            return schema, self._count(schema, self._model, self._sample.rows)
+        again = (records.predictions for records in source.read())
+        return schema, self._count(schema, self._model, (self._maker.predictions(p) for p in again if p is not None))
+
+    def label(self, source: RecordSource) -> Distribution | None:
+        """The distribution of the labels: as that of answers, of those that are classes or numbers."""
+        answers = replace(self._model, features=())
+        if not any(one.name == PREDICTION for one in watched(answers)) or not self._labels.rows:
+            return None
+        samples = [Sample.of(rows, self._maker.classes) for rows in self._labels.rows]
+        learned = learn(answers, samples)
+        schema = Schema(tuple(bins for bins in learned.features if bins.name == PREDICTION))
+        if self._labels.whole:
+            counts = self._count(schema, answers, self._labels.rows)
+        else:
+            again = (records.labels for records in source.read())
+            counts = self._count(schema, answers, (self._maker.labels(one) for one in again if one is not None))
+        return Distribution(Schema((replace(schema.features[0], name=LABEL),)), counts)
+
+    def _count(self, schema: Schema, model: Model, batches: Iterable[Rows]) -> NDArray[np.int64]:
+        counter = FeatureCounter(schema, model)
+        total = np.zeros(schema.columns, dtype=np.int64)
+        version = np.zeros(1, dtype=np.int64)
+        for rows in batches:
+            cell = np.zeros(len(rows), dtype=np.int64)
+            total += counter.accumulate(rows, cell, 1, version, self._maker.classes)[0]
+        for spot in schema.layout.spots:
+            # A flag; how many batches raised it depends on how the file is cut.
+            total[spot.varied] = min(int(total[spot.varied]), 1)
+        return total
+
+
+def _numbers(rows: Rows, feature: Watched) -> NDArray[np.float64]:
+    if feature.source == FROM_NUMBER:
+        assert rows.features is not None
+        numbers: NDArray[np.float64] = rows.features.numbers[feature.index]
+        return numbers
+    return rows.score if feature.source == FROM_SCORE else rows.value
+
+
+def _notes(model: Model, schema: Schema, source: RecordSource, file: str) -> Iterable[str]:
+    for name in kinds_of(model):
+        if name not in schema.names:
+            yield f"no record of {file} has a valid value of {quote(name)}: it is compared without that file"
+    if source.unusable_labels:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(source.unusable_labels.items()))
+        yield f"labels that could not be used: {reasons}"
+    if source.reading.unknown:
+        names = ", ".join(quote(name) for name in sorted(source.reading.unknown))
+        yield f"features of {file} that are not configured: {names}"
