@@ -5,6 +5,7 @@ The join makes them, the tally turns them into counts. Codes index the model's v
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ UNNAMED = 253
 """Code of a label that is no class of the model, on channels of reports."""
 RETRACTED = 254
 """Code of a label that was withdrawn; older labels must not come back."""
+INVALID_NUMBER = -sys.float_info.max
+"""Stands in a feature's numbers for a value of a wrong type, as a text where a number is due."""
 
 
 @dataclass(frozen=True, slots=True)
