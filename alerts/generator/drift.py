@@ -287,8 +287,9 @@ def _most(selector: str, opening: str, otherwise: str = "") -> str:
     return (
         f"{{{{ with {most} }}}} {opening}: {{{{ range $number, $feature := . }}}}{{{{ if $number }}}}, {{{{ end }}}}"
         "{{ $feature | label `feature` }}"
-        f"{{{{ if gt ($feature | value) 0.0 }}}} ({{{{ $feature | value | {PERCENT} }}}} of the shift){{{{ end }}}}"
-        f"{{{{ with {states} }}}}, {{{{ . | first | label `state` | reReplaceAll `_` ` ` }}}}{{{{ end }}}}"
+        f"{{{{ $states := {states} }}}}{{{{ $share := gt ($feature | value) 0.0 }}}}{{{{ if or $share $states }}}} ("
+        f"{{{{ if $share }}}}{{{{ $feature | value | {PERCENT} }}}} of the shift{{{{ if $states }}}}; {{{{ end }}}}"
+        "{{ end }}{{ with $states }}{{ . | first | label `state` | reReplaceAll `_` ` ` }}{{ end }}){{ end }}"
         f"{{{{ end }}}}.{none}{{{{ end }}}}"
     )
 

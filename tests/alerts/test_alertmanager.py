@@ -27,6 +27,8 @@ CONFIGURATION = trial.HERE / "alertmanager.yml"
 GOLDEN = Path(__file__).parent / "golden"
 FRAUD = {"job": "tidegauge", "model": "fraud"}
 ACCURACY = {**FRAUD, "version": "v2", "channel": "outcome", "metric": "accuracy"}
+AMOUNT = {**FRAUD, "version": "v2", "feature": "amount"}
+INPUTS = {**FRAUD, "version": "v2", "reference": "trailing"}
 GERMANY = {**ACCURACY, "slice_key": "country", "slice_value": "DE"}
 UPDATE = "TIDEGAUGE_UPDATE_GOLDEN" in os.environ
 """Set it to write the golden files anew; then read the difference."""
@@ -69,6 +71,14 @@ def test_secrets_are_only_in_files() -> None:
         ("payments", {"alertname": "ModelDegrading", "severity": "warning", **FRAUD, "owner": "payments"}),
         ("team", {"alertname": "ModelSliceDegrading", "severity": "warning", **FRAUD, "slice_value": "DE"}),
         ("team", {"alertname": "ModelObjectiveBreachForecast", "severity": "warning", **FRAUD}),
+        ("team", {"alertname": "ModelInputDrift", "severity": "warning", **FRAUD, "reference": "trailing"}),
+        ("payments", {"alertname": "ModelInputDrift", "severity": "warning", **FRAUD, "owner": "payments"}),
+        ("team", {"alertname": "ModelScoreDrift", "severity": "warning", **FRAUD, "reference": "training"}),
+        ("archive", {"alertname": "ModelScoreDrift", "severity": "info", **FRAUD, "reference": "previous_version"}),
+        ("payments-pager", {"alertname": "ModelFeatureBroken", "severity": "critical", "owner": "payments"}),
+        ("pager", {"alertname": "ModelFeatureBroken", "severity": "critical", **FRAUD, "feature": "amount"}),
+        ("team", {"alertname": "ModelSchemaChanged", "severity": "warning", **FRAUD, "change": "vanished"}),
+        ("archive", {"alertname": "ModelSchemaChanged", "severity": "info", **FRAUD, "change": "appeared"}),
         ("nobody", {"alertname": "ModelUnobserved", "severity": "none", **FRAUD, "owner": "payments"}),
         ("watchdog", {"alertname": "Watchdog", "severity": "none", "owner": "platform"}),
         ("team", {"alertname": "SomethingElse"}),
@@ -93,6 +103,18 @@ def test_every_alert_that_is_for_people_reaches_somebody(alert: Any) -> None:
     assert routed.returncode == 0, routed.stderr
     silent = routed.stdout.strip() == "nobody"
     assert silent == (alert.name == "ModelUnobserved")
+
+
+def test_nobody_gets_up_because_something_has_moved() -> None:
+    severities: dict[str, set[str]] = {}
+    for alert in alerts(PARAMETERS):
+        if re.fullmatch(r"Model(InputDrift|ScoreDrift|SchemaChanged)", alert.name):
+            severities.setdefault(alert.name, set()).add(alert.severity)
+    assert severities == {
+        "ModelInputDrift": {"warning"},
+        "ModelScoreDrift": {"warning", "info"},
+        "ModelSchemaChanged": {"warning", "info"},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +219,32 @@ DOWN = about("TidegaugeDown", "critical", job="tidegauge", instance="a:8433")
             about("ModelObjectiveMissed", "critical", **FRAUD, version="v2"),
             False,
         ),
+        # What moved is explained by what broke, and says nothing about who is not asked or cannot be seen.
+        ([about("ModelFeatureBroken", "critical", **AMOUNT)], about("ModelInputDrift", "warning", **INPUTS), True),
+        ([about("ModelFeatureBroken", "critical", **AMOUNT)], about("ModelScoreDrift", "warning", **INPUTS), True),
+        (
+            [about("ModelFeatureBroken", "critical", **AMOUNT)],
+            about("ModelSchemaChanged", "warning", **FRAUD, change="vanished"),
+            True,
+        ),
+        (
+            [about("ModelFeatureBroken", "critical", **AMOUNT)],
+            about("ModelInputDrift", "warning", **{**INPUTS, "model": "spam"}),
+            False,
+        ),
+        ([about("ModelInputDrift", "warning", **INPUTS)], about("ModelFeatureBroken", "critical", **AMOUNT), False),
+        ([about("ModelInputDrift", "warning", **INPUTS)], about("ModelScoreDrift", "warning", **INPUTS), False),
+        ([about("ModelSilent", "critical", **FRAUD)], about("ModelFeatureBroken", "critical", **AMOUNT), True),
+        ([about("ModelSilent", "critical", **FRAUD)], about("ModelInputDrift", "warning", **INPUTS), True),
+        ([about("ModelUnobserved", "none", **FRAUD)], about("ModelFeatureBroken", "critical", **AMOUNT), True),
+        ([about("ModelUnobserved", "none", **FRAUD)], about("ModelInputDrift", "warning", **INPUTS), True),
+        ([about("ModelUnobserved", "none", **FRAUD)], about("ModelScoreDrift", "warning", **INPUTS), True),
+        ([about("ModelUnobserved", "none", **FRAUD)], about("ModelSchemaChanged", "info", **FRAUD), True),
+        (
+            [about("TidegaugeAbsent", "critical", job="tidegauge")],
+            about("ModelFeatureBroken", "critical", **AMOUNT),
+            True,
+        ),
         ([about("Watchdog", "none")], about("ModelObjectiveMissed", "critical", **FRAUD), False),
         (
             [about("SomethingElse", "critical")],
@@ -236,18 +284,22 @@ def test_ten_slices_are_one_notification(tmp_path: Path) -> None:
 # --- what people read -------------------------------------------------------------------------------------------------
 
 
-def alert_of(name: str, severity: str, start: str, **labels: str) -> dict[str, Any]:
+def alert_of(
+    name: str, severity: str, start: str, *, description: str | None = None, board: str = "model", **labels: str
+) -> dict[str, Any]:
     """As Prometheus sends it, with this alert's own texts."""
     summary = next(alert.summary for alert in alerts(PARAMETERS) if alert.name == name)
-    board = f"{PARAMETERS.grafana}/d/tidegauge-model?var-job=tidegauge&var-model={quote_plus(labels.get('model', ''))}"
+    where = f"{PARAMETERS.grafana}/d/tidegauge-{board}"
+    link = f"{where}?var-job=tidegauge&var-model={quote_plus(labels.get('model', ''))}"
     return {
         "labels": {"alertname": name, "severity": severity, "job": "tidegauge", **labels},
         "annotations": {
             "summary": summary,
-            "description": f"Model {labels.get('model')}, version {labels.get('version', 'v1')}: accuracy is 0.85 over "
+            "description": description
+            or f"Model {labels.get('model')}, version {labels.get('version', 'v1')}: accuracy is 0.85 over "
             "the last 1h; its objective is at least 0.9 & more than <0.8>.",
             "runbook_url": f"{PARAMETERS.runbooks}/{name}.md",
-            "dashboard_url": board,
+            "dashboard_url": link,
         },
         "startsAt": start,
         "endsAt": "2099-01-01T00:00:00Z",
@@ -260,6 +312,33 @@ MISSED = alert_of(
 )
 RISK = alert_of("ModelObjectiveAtRisk", "warning", "2026-03-05T07:00:00Z", model="spam", version="<!channel>")
 LOST = alert_of("ModelCoverageLost", "warning", "2026-03-05T07:30:00Z", model="spam", channel="outcome")
+# A join upstream has failed: one page, whatever the number of features.
+DEAD = [
+    alert_of(
+        "ModelFeatureBroken",
+        "critical",
+        "2026-03-05T02:10:00Z",
+        description=f"Model churn, version v3: {feature} has vanished from the records (over the last 24h: 1043 "
+        "missing, 12 valid). No alert on the quality of this version fires.",
+        board="drift",
+        model="churn",
+        version="v3",
+        feature=feature,
+    )
+    for feature in ("balance", "country", "tenure")
+]
+MOVED = alert_of(
+    "ModelInputDrift",
+    "warning",
+    "2026-03-05T06:15:00Z",
+    description="Model prices, version v5: 4 of 6 inputs moved at about 2026-03-05 05:30:00 +0000 UTC (45m 0s ago), "
+    "compared with its own last weeks at the same hours. Most of it: area (62% of the shift), heating (20% of the "
+    "shift; unseen), age (10% of the shift; out of range). No alert on the quality of this version fires.",
+    board="drift",
+    model="prices",
+    version="v5",
+    reference="trailing",
+)
 ODD = alert_of("ModelSilent", "critical", "2026-03-05T08:00:00Z", model="<!here> & co")
 
 
@@ -290,7 +369,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with WebSink() as sink, MailSink() as mail:
         path = delivering(tmp_path_factory.mktemp("delivering"), sink, mail)
         with Alertmanager(path) as manager:
-            manager.post([MISSED, RISK, LOST, ODD])
+            manager.post([MISSED, RISK, LOST, ODD, *DEAD, MOVED])
 
             def sent(path: str, word: str) -> str | None:
                 bodies = (
@@ -307,8 +386,11 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
             texts = {
                 "slack-fired.json": found("/slack", "Critical: fraud"),
                 "slack-markup.json": found("/slack", "ModelSilent"),
-                "slack-two.json": found("/slack", '"color": "warning"'),
+                "slack-two.json": found("/slack", "Warning: spam"),
+                "slack-features.json": found("/slack", "Critical: churn"),
+                "slack-drift.json": found("/slack", "Warning: prices"),
                 "pagerduty-fired.json": found("/enqueue", "Critical: fraud"),
+                "pagerduty-features.json": found("/enqueue", "Critical: churn"),
                 "webhook-fired.json": found("/alerts", '"receiver": "payments-pager"'),
             }
             message = wait_until(lambda: mailed("spam"), what="the mail")
@@ -340,8 +422,11 @@ MESSAGES = (
     "slack-fired.json",
     "slack-two.json",
     "slack-markup.json",
+    "slack-features.json",
+    "slack-drift.json",
     "slack-resolved.json",
     "pagerduty-fired.json",
+    "pagerduty-features.json",
     "pagerduty-resolved.json",
     "webhook-fired.json",
     "webhook-resolved.json",
