@@ -28,7 +28,10 @@ class ByModel:
         for rows, offsets in self._reader.read(data, table, rejections):
             models = self._models(rows)
             if len(models) == 1 and not self._waiting:
-                yield self._name(models[0]), self._columns(rows), offsets
+                columns = self._columns(rows)
+                del rows
+                yield self._name(models[0]), columns, offsets
+                del columns
                 continue
             self._wait(rows, offsets, models * len(rows) if len(models) == 1 else models)
             for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:
