@@ -36,7 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _BLANK = b" \t\r\n"
 _PLACE = re.compile(r"`\$\[(\d+)\]|\(byte (\d+)\)")  # in the messages of msgspec, of a row or a byte
 _LONGEST_INTEGER = 4300  # digits that int() and str() take
-_SCAN_BYTES = 1 << 18
+_SCAN_BYTES = 1 << 20
 
 
 class LineTable:
@@ -75,20 +75,25 @@ class LineTable:
 
 def _newlines(array: NDArray[np.uint8]) -> Offsets:
     """Where the newlines are. Found word by word: a line has dozens of bytes, so most words of eight have none."""
-    is_newline = np.zeros(_SCAN_BYTES, np.bool_)
+    is_newline = np.zeros(min(_SCAN_BYTES, -(-len(array) // 8) * 8), np.bool_)
     words = is_newline.view("<u8")
-    found = []
+    places, held = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for start in range(0, len(array), _SCAN_BYTES):
         piece = array[start : start + _SCAN_BYTES]
         is_newline[len(piece) :] = False
         np.equal(piece, _NEWLINE, out=is_newline[: len(piece)])
-        place = np.flatnonzero(words != 0)
-        word = words[place]
-        if (word & (word - np.uint64(1))).any():  # two in one word
-            found.append(np.flatnonzero(is_newline) + start)
-        else:
-            found.append(place * 8 + (np.bitwise_count(word - np.uint64(1)) >> 3) + start)
-    return np.concatenate(found) if found else np.empty(0, np.int64)
+        some = np.flatnonzero(words != 0)
+        held.append(words[some])
+        places.append(some * 8 + start)
+    place, word = np.concatenate(places), np.concatenate(held)
+    found = []
+    while len(place):  # once, unless two are in one word
+        below = word - np.uint64(1)
+        found.append(place + (np.bitwise_count(below) >> 3))
+        word &= below
+        more = np.flatnonzero(word)
+        place, word = place[more], word[more]
+    return found[0] if len(found) == 1 else np.sort(np.concatenate([place, *found]))
 
 
 class LineReader:
