@@ -1,6 +1,6 @@
 """A block of bytes to rows, line by line in meaning and many lines at a time in fact.
 
-Invariant: what becomes of a line depends on the line alone. The fast path parses about 128 KB at once (parsed objects
+Invariant: what becomes of a line depends on the line alone. The fast path parses about 256 KB at once (parsed objects
 must still be in the cache when they are read) and counts only if it provably did the same as parsing each line: every
 line starts with `{` and ends with `}`, and there are as many rows as lines. Strings cannot hold a raw newline (the
 parser refuses control characters), and `}` newline `{` cannot stand inside an object; so no object spans two lines, so
@@ -26,7 +26,7 @@ from tidegauge.decode.layout import Layout, Row
 Data = bytes | memoryview  # of whole lines
 Offsets = NDArray[np.int64]
 
-FAST_BYTES = 1 << 17
+FAST_BYTES = 1 << 18
 FAST_LINES = 1024
 CAREFUL_BYTES = 14_000
 _CAREFUL_FOR = 1024  # lines
