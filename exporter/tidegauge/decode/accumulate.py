@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tidegauge.decode import timestamps
 from tidegauge.decode.categories import joined_codes
-from tidegauge.decode.identifiers import hash_texts, identifier_text, settle_keys
+from tidegauge.decode.identifiers import hash_joined, hash_texts, identifier_text, settle_keys
 from tidegauge.decode.text import Coder
 
 
@@ -60,7 +60,7 @@ class IdColumn:
     """Keys of ids: 0 where there is none. Rows whose id can be none are told apart by `finish`."""
 
     def __init__(self) -> None:
-        self._pieces: list[NDArray[np.uint64]] = []
+        self._joined = _Joined(np.uint64, hash_joined)
         self._size = 0
         self.given = False  # whether a piece had values
         self._invalid: list[int] = []
@@ -68,14 +68,11 @@ class IdColumn:
     def add(self, values: Sequence[Any] | None, rows: int) -> None:
         """The next piece."""
         if values is None:
-            keys = hash_texts([""]).repeat(rows)
+            self._joined.add_array(hash_texts([""]).repeat(rows))
         else:
             self.given = True
-            try:
-                keys = hash_texts(values)
-            except TypeError:
-                keys = hash_texts(self._texts(values))
-        self._pieces.append(keys)
+            if not self._joined.add_texts(values):
+                self._joined.add_array(hash_texts(self._texts(values)))
         self._size += rows
 
     def _texts(self, values: Sequence[Any]) -> list[str]:
@@ -99,7 +96,7 @@ class IdColumn:
 
     def finish(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """The keys, and the numbers of the rows whose id was invalid."""
-        return settle_keys(np.concatenate(self._pieces)), np.array(sorted(self._invalid), np.int64)
+        return settle_keys(self._joined.finish()), np.array(sorted(self._invalid), np.int64)
 
 
 class TimeColumn:

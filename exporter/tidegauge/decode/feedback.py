@@ -79,6 +79,7 @@ class FeedbackDecoder:
 
         for group in groups.read(data, table, rejections):
             take(*group)
+            del group
         done = [batch.finish(table, rejections) for batch in batches.values()]
         return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
 

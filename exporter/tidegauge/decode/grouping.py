@@ -28,7 +28,10 @@ class ByModel:
         for rows, offsets in self._reader.read(data, table, rejections):
             models = self._models(rows)
             if len(models) == 1 and not self._waiting:
-                yield self._name(models[0]), self._columns(rows), rows, offsets
+                group = self._name(models[0]), self._columns(rows), rows, offsets
+                del rows
+                yield group
+                del group
                 continue
             self._wait(rows, offsets, models * len(rows) if len(models) == 1 else models)
             for name in [name for name, (waiting, _) in self._waiting.items() if len(waiting) >= _ENOUGH]:

@@ -14,7 +14,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from tidegauge.decode.text import Scalar, canonical_text
+from tidegauge.decode.words import grid_of
+from tidegauge.decode.xxh3 import LONGEST, SHORTEST, hash_grid
 
+_ENOUGH = 256  # ids for which hashing them as arrays pays
 _OF_NOTHING: Final = np.uint64(xxhash.xxh3_64_intdigest(b""))
 
 
@@ -33,6 +36,14 @@ def hash_ids(identifiers: Sequence[Scalar]) -> NDArray[np.uint64]:
 def hash_texts(texts: Sequence[str]) -> NDArray[np.uint64]:
     """The bare hashes of canonical texts, for `settle_keys`. Raises TypeError if one is no text."""
     return np.fromiter(map(xxhash.xxh3_64_intdigest, map(str.encode, texts)), np.uint64, len(texts))
+
+
+def hash_joined(joined: bytes, n: int) -> NDArray[np.uint64]:
+    """The same of `n` >= 1 texts in UTF-8, joined by newlines, none of which holds one."""
+    grid = grid_of(joined, n) if n >= _ENOUGH else None
+    if grid is not None and SHORTEST <= grid.shape[1] <= LONGEST:
+        return hash_grid(grid)
+    return np.fromiter(map(xxhash.xxh3_64_intdigest, joined.split(b"\n")), np.uint64, n)
 
 
 def settle_keys(hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -71,6 +71,7 @@ class PredictionDecoder:
 
         for group in groups.read(data, table, rejections):
             take(*group)
+            del group
         done = [batch.finish(data, table, self._feature_keys, rejections) for batch in batches.values()]
         return Decoded([batch for batch in done if len(batch.time)], sorted(rejections, key=lambda r: r.offset))
 

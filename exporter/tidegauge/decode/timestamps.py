@@ -17,6 +17,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.decode.words import grid_of, word_at
+
 Times = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
@@ -41,6 +43,7 @@ _TEXT = re.compile(
     re.ASCII,
 )
 _EPOCH_TEXT = re.compile(r"\d{1,19}(\.\d*)?", re.ASCII)
+_HIGHEST_BITS: Final = np.uint64(0x8080808080808080)
 _TEMPLATES = 8  # layouts tried as arrays before the rest goes one by one
 _FEW = 16
 
@@ -92,11 +95,9 @@ def parse_one(value: str | int | float | None, zone: tzinfo = UTC) -> int:
 
 def parse_joined(joined: bytes, n: int, zone: tzinfo = UTC) -> Times:
     """Milliseconds of `n` >= 1 texts joined by newlines, none of which holds one."""
-    width = joined.find(b"\n")
-    if n >= _FEW and width > 0 and len(joined) == n * (width + 1) - 1:
-        grid = np.frombuffer(joined + b"\n", np.uint8).reshape(n, width + 1)
-        if bool((grid[:, width] == 10).all()):
-            return _parse_grid(grid[:, :width], zone)
+    grid = grid_of(joined, n) if n >= _FEW else None
+    if grid is not None:
+        return _parse_grid(grid, zone)
     buffer = np.frombuffer(joined + b"\n", np.uint8)
     ends = np.flatnonzero(buffer == 10)
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -145,31 +146,27 @@ def _parse_grid(grid: Bytes, zone: tzinfo) -> Times:
     return times
 
 
-def _digits(rows: Bytes, first: bytes) -> tuple[dict[int, Bytes], Bytes]:
+def _digits(rows: Bytes, first: bytes) -> tuple[dict[int, Bytes], NDArray[np.uint64]]:
     """The digits of each column where `first` has one, and a nonzero for rows that have other separators or no digits.
 
     Columns of a date that all rows share are digits of one row.
     """
-    n = len(rows)
-    words = _word(rows, 0), _word(rows, _DATE - 8)
-    shared = _DATE if all((word == word[0]).all() for word in words) else 0
-    digits = {column: np.array([byte - 48], np.uint8) for column, byte in enumerate(first[:shared]) if 48 <= byte <= 57}
-    unlike = np.zeros(n, np.uint8)
-    largest = np.zeros(n, np.uint8)
-    for column in range(shared, len(first)):
-        byte = first[column]
-        if 48 <= byte <= 57:
-            digits[column] = digit = rows[:, column] - np.uint8(48)
-            np.maximum(largest, digit, out=largest)
-        else:
-            unlike |= rows[:, column] ^ np.uint8(byte)
-    if largest.max() > 9:
-        unlike |= largest > 9
+    heads = word_at(rows, 0), word_at(rows, _DATE - 8)
+    shared = _DATE if all((word == word[0]).all() for word in heads) else 0
+    is_digit = [48 <= byte <= 57 for byte in first]
+    digits = {column: np.array([first[column] - 48], np.uint8) for column in range(shared) if is_digit[column]}
+    unlike = np.zeros(len(rows), np.uint64)
+    for start in (*range(shared, len(first) - 8, 8), len(first) - 8):
+        kinds = is_digit[start : start + 8]
+        # Eight characters at once: a digit becomes 0 to 9, the right separator 0. What is added to each sets its
+        # highest bit if it is more; what overflows into the next one has that bit set itself.
+        pattern = bytes(48 if digit else byte for digit, byte in zip(kinds, first[start:], strict=False))
+        word = word_at(rows, start) ^ np.uint64(int.from_bytes(pattern, "little"))
+        room = bytes(0x7F - 9 if digit else 0x7F for digit in kinds)
+        unlike |= ((word + np.uint64(int.from_bytes(room, "little"))) | word) & _HIGHEST_BITS
+        characters = word.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
+        digits |= {start + place: characters[:, place] for place, digit in enumerate(kinds) if digit}
     return digits, unlike
-
-
-def _word(rows: Bytes, start: int) -> NDArray[np.uint64]:
-    return np.ascontiguousarray(rows[:, start : start + 8]).view(np.uint64)[:, 0]
 
 
 def _from_layout(digits: dict[int, Bytes], layout: re.Match[str], zone: tzinfo) -> Times:
