@@ -225,7 +225,7 @@ def shifts(repetitions: int) -> Iterator[Figure]:
 
 
 def lengths(repetitions: int) -> Iterator[Figure]:
-    """The same shift in windows of 1 h to 7 d at 5,000 rows an hour: verdicts that differ from the shortest window's."""
+    """The same shift in windows of 1 h to 7 d at 5,000 rows an hour: verdicts unlike the shortest one's."""
     random = np.random.default_rng(SEED + 200)
     world = World.draw(random, 10_000, max(repetitions // 20, 10))
     for what, place in (("moved by 0.5 sd", 0), ("gone missing", 2), ("between categories", 4)):
@@ -249,43 +249,72 @@ def lengths(repetitions: int) -> Iterator[Figure]:
 
 
 def trailing(repetitions: int) -> Iterator[Figure]:
-    """90 days under a weekly and a daily cycle of 30 %, of the traffic and of what it is made of; per 90 days."""
+    """90 days under a weekly and a daily cycle of 30 %, of the traffic and of what it is made of; alarms in 90 days."""
     repetitions = max(repetitions // 20, 10)
     week = np.arange(7 * DAY)
     season = 0.3 * np.sin(2 * np.pi * week / DAY) + 0.3 * np.sin(2 * np.pi * week / (7 * DAY))
     tilt = np.linspace(-0.5, 0.5, SHARES.shape[1])
     truth = SHARES * np.exp(season[:, None, None] * tilt)
     truth /= truth.sum(axis=-1, keepdims=True)
+    shape = (repetitions, *SHARES.shape)
     for number, rows in enumerate((100, 10_000)):
         random = np.random.default_rng(SEED + 300 + number)
-        same_hour = np.zeros((7 * 24, 4, repetitions, *SHARES.shape))
-        states = {
-            "same hour of the week": Evidence.empty(same_hour.shape[2:]),
-            "all hours": Evidence.empty(same_hour.shape[2:]),
-        }
+        hours = np.zeros((7 * 24, 4, *shape), np.float32)  # the last four weeks, hour by hour
+        states = {name: Evidence.empty(shape) for name in ("same hour of the week", "all hours")}
         alarms = {name: np.zeros(repetitions) for name in states}
-        before = {name: np.zeros((repetitions, FEATURES), np.bool_) for name in states}
-        hour_counts = np.zeros(same_hour.shape[2:])
-        pooled = hour_counts
+        before = {name: np.zeros(shape[:2], np.bool_) for name in states}
+        this_hour, pooled = np.zeros(shape), np.zeros(shape)
         last: list[Floats] = []
-        for block in range((90 + 28) * DAY):
-            at = block % len(week)
-            hour, in_week = at // WINDOW, block // len(week)
+        for block in range(118 * DAY):
+            at, weeks = block % len(week), block // len(week)
+            hour = at // WINDOW
             size = random.poisson(rows / WINDOW * (1 + season[at]), (repetitions, 1))
             counts = random.multinomial(size, truth[at]).astype(np.float64)
-            hour_counts = hour_counts + counts
+            this_hour = this_hour + counts
             if block >= 28 * DAY:
                 last = [*last[-WINDOW + 1 :], counts]
-                pooled = same_hour.sum(axis=(0, 1)) if block % DAY == 0 or block == 28 * DAY else pooled
-                held = {"same hour of the week": same_hour[hour].sum(axis=0), "all hours": pooled}
-                for name, reference in held.items():
-                    stratum = block // WINDOW if name == "same hour of the week" else 0
-                    one = Block(
-                        block, counts, distances.proportions(reference), reference.sum(axis=-1), stratum=stratum
-                    )
+                if block % DAY == 0:
+                    pooled = hours.sum(axis=(0, 1), dtype=np.float64)
+                same = hours[hour].sum(axis=0, dtype=np.float64)
+                for name, reference, stratum in zip(states, (same, pooled), (block // WINDOW, 0), strict=True):
+                    size_of = reference.sum(axis=-1)
+                    one = Block(block, counts, distances.proportions(reference), size_of, stratum=stratum)
                     states[name] = evidence.advance(states[name], one, REAL, STRICTEST)
-                    found = detections(state.log, window, world.reference, deff)
-                ever |= found.any(axis=-1)
+                    found = detections(states[name].log, np.sum(last, axis=0), reference)
+                    alarms[name] += (found & ~before[name]).any(axis=-1)
+                    before[name] = found
+            if block % WINDOW == WINDOW - 1:
+                hours[hour, weeks % 4] = this_hour
+                this_hour = np.zeros(shape)
+        for name, count in alarms.items():
+            bar = 1.0 if name == "same hour of the week" else None
+            cell = f"{rows:,} rows an hour, held against {name}"
+            yield average("false alarms in 90 days under a weekly cycle", cell, count, bar)
+
+
+def repeated(repetitions: int) -> Iterator[Figure]:
+    """Units with 20 rows a window, whose rows are alike: false detections with the design effect and without."""
+    each = 20
+    for number, (rows, icc) in enumerate((rows, icc) for rows in (1000, 10_000) for icc in (0.3, 1.0)):
+        random = np.random.default_rng(SEED + 400 + number)
+        world = World.draw(random, 10_000, repetitions)
+        units = rows // each
+        own = random.multinomial(units, world.truth)  # units by the bin that is theirs
+        bucket = random.multinomial(units, np.full(GROUPS, 1 / GROUPS), size=repetitions)
+        visits = random.poisson(bucket * each)
+        known = design_effect(visits, np.full(FEATURES, icc))
+        stays = math.sqrt(icc)  # two rows of a unit are both in its own bin with probability icc
+        for name, deff in (("with", known), ("without", np.ones_like(known))):
+            again = np.random.default_rng(SEED + 450 + number)
+            state, window = Evidence.empty(world.reference.shape), np.zeros_like(world.reference)
+            ever = np.zeros(repetitions, np.bool_)
+            for block in range(WINDOW):
+                alike = again.poisson(own * each / WINDOW * stays)
+                fresh = again.poisson(rows / WINDOW * (1 - stays) * world.truth)
+                counts = (alike + fresh).astype(np.float64)
+                window = window + counts
+                state = evidence.advance(state, block_of(block, counts, world, deff), REAL, STRICTEST)
+                ever |= detections(state.log, window, world.reference, deff).any(axis=-1)
             cell = f"{rows:,} rows of {units:,} units, correlation {icc:g}, {name} the design effect"
             yield frequency("false detection, repeated units", cell, ever, 0.01 if name == "with" else None)
 
