@@ -169,7 +169,8 @@ def _areas(sample: Sample, axes: Axes) -> Floats:
     total = np.where(valued, sample.counts, 0.0).sum(axis=-1, keepdims=True)
     values = ratio(np.where(valued, sample.sums, 0.0), total)
     # At the end F is 1 in both samples: the bound there, which means nothing, has no weight.
-    return np.where(last, 0.0, upper * function) - lower * before - values
+    areas: Floats = np.where(last, 0.0, upper * function) - lower * before - values
+    return areas
 
 
 _OF: Final[dict[str, Callable[[Sample, Sample, Axes], Floats]]] = {

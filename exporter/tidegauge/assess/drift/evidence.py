@@ -38,7 +38,7 @@ class Block:
     counts: Floats  # (..., F, W): rows in each bin; a feature without rows stays as it is
     proportions: Floats  # (..., F, W): of the reference that these rows are held against
     reference_size: ArrayLike  # (..., F): its rows; 0: there is none, and the block says nothing
-    design_effect: ArrayLike = 1.0  # (..., F): of the rows
+    design_effect: ArrayLike = 1.0  # (..., F): of rows of a window, so that units that come back in other blocks count
     reference_design_effect: ArrayLike = 1.0  # (..., F): of the reference's rows
     stratum: int = 0  # blocks in a row of one stratum share their reference; other strata have other rows
 
@@ -74,15 +74,19 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Plain finite numbers and lists."""
-        return {field.name: getattr(self, field.name).tolist() for field in fields(self)}
+        arrays = {field.name: getattr(self, field.name).ravel().tolist() for field in fields(self)}
+        return {"shape": list(self.current.shape), **arrays}
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Evidence:
         """The inverse of to_json, bit for bit."""
-        kinds = {"stratum": np.int64, "start": np.int64}
-        return cls(
-            **{field.name: np.array(saved[field.name], kinds.get(field.name, np.float64)) for field in fields(cls)}
+        shape = tuple(saved["shape"])
+        current, expected = (np.array(saved[name], np.float64).reshape(shape) for name in ("current", "expected"))
+        closed, under_way, log = (
+            np.array(saved[name], np.float64).reshape(shape[:-1]) for name in ("closed", "open", "log")
         )
+        stratum, start = (np.array(saved[name], np.int64).reshape(shape[:-1]) for name in ("stratum", "start"))
+        return cls(current, expected, closed, under_way, stratum, start, log)
 
 
 def threshold_log(false_alarm_interval_ms: int, block_ms: int, streams: int) -> float:
@@ -93,10 +97,10 @@ def threshold_log(false_alarm_interval_ms: int, block_ms: int, streams: int) -> 
 def advance(state: Evidence, block: Block, real: Flags, needed_log: float) -> Evidence:
     """The runs after one sealed block; real (F, W) says which places are bins, needed_log what a detection takes.
 
-    A run whose evidence is below GIVEN_UP at the end of a block is over, and the next block begins another. Each run reaches
-    a threshold A with probability at most 1 / A, and there is at most one a block: without a change a stream
-    reaches A at most once in A blocks on average (nonanticipating CUSUM; Lorden 1971, Ann. Math. Stat. 42:1897;
-    Lorden and Pollak 2005, Ann. Stat. 33:1422).
+    A run whose evidence is below GIVEN_UP at the end of a block is over, and the next block begins another. Each run
+    reaches a threshold A with probability at most 1 / A, and there is at most one a block: without a change a stream
+    reaches A at most once in A blocks on average (nonanticipating CUSUM; Lorden 1971, Ann. Math. Stat. 42:1897; Lorden
+    and Pollak 2005, Ann. Stat. 33:1422). Once A is passed for certain, or a run is very long, its rows fade by half.
     """
     streams = state.log.shape
     m = np.broadcast_to(floats(block.reference_size) / floats(block.reference_design_effect), streams)

@@ -49,7 +49,7 @@ class Sizes:
         return s
 
 
-# -------------------------------------------------------------------- moments of Poisson counts, which shares nearly are
+# -------------------------------------------------------------------- moments of Poisson counts, as those of bins are
 
 
 GRID: Final[Floats] = np.concatenate([np.logspace(-4, -1, 25)[:-1], np.logspace(-1, 2, 121)])  # expected rows of a bin
@@ -81,7 +81,8 @@ def _filled_moments() -> tuple[Floats, Floats, Floats]:
 def _affinity() -> Floats:
     """8 (lambda - sqrt(lambda) E sqrt(X)): what a bin adds to 8 n H**2; 1 for many rows."""
     x, chance = _poisson()
-    return 8 * (GRID - np.sqrt(GRID) * (chance @ np.sqrt(x)))
+    table: Floats = 8 * (GRID - np.sqrt(GRID) * (chance @ np.sqrt(x)))
+    return table
 
 
 def _entropy() -> Floats:
@@ -89,13 +90,15 @@ def _entropy() -> Floats:
     x, chance = _poisson()
     middle = (x + GRID[:, None]) / 2
     terms = x * (np.log(np.maximum(x, 1)) - np.log(middle)) + GRID[:, None] * (np.log(GRID[:, None]) - np.log(middle))
-    return 4 * (chance * terms).sum(axis=1)
+    table: Floats = 4 * (chance * terms).sum(axis=1)
+    return table
 
 
 def _deviation() -> Floats:
     """E |X - lambda| / sqrt(lambda); sqrt(2 / pi) for many rows."""
     x, chance = _poisson()
-    return (chance * np.abs(x - GRID[:, None])).sum(axis=1) / np.sqrt(GRID)
+    table: Floats = (chance * np.abs(x - GRID[:, None])).sum(axis=1) / np.sqrt(GRID)
+    return table
 
 
 SMOOTHED: Final = _smoothed_moments()
@@ -172,19 +175,23 @@ def _stability_index(sizes: Sizes, smoothed: distances.Flags) -> Floats:
         )
         sides.append((mean / total, mean_log - np.log(total), covariance * (1 - sizes.pooled) / total))
     (p, log_p, cov_p), (q, log_q, cov_q) = sides
-    return np.where(filled, cov_p + cov_q + (p - q) * (log_p - log_q), 0.0).sum(axis=-1)
+    mean_index: Floats = np.where(filled, cov_p + cov_q + (p - q) * (log_p - log_q), 0.0).sum(axis=-1)
+    return mean_index
 
 
 def _pearson(sizes: Sizes, current: Sample, reference: Sample) -> Floats:
     """B - 1, exactly so but for N / (N - 1), times what the design effects make of the variance."""
     n, m = current.size(), reference.size()
-    return ((sizes.pooled > 0).sum(axis=-1) - 1) * sizes.variance[..., 0] / (ratio(1.0, n) + ratio(1.0, m))
+    bins = (sizes.pooled > 0).sum(axis=-1)
+    mean: Floats = (bins - 1) * sizes.variance[..., 0] / (ratio(1.0, n) + ratio(1.0, m))
+    return mean
 
 
 def _bins(sizes: Sizes, table: Floats) -> Floats:
     """Mean (..., F, W) of what each bin adds to a divergence that is chi-squared times s / 8."""
     share = np.where(sizes.pooled > 0, _look_up(table, sizes.pooled / sizes.variance), 0.0)
-    return share * (1 - sizes.pooled) * sizes.variance / 8
+    added: Floats = share * (1 - sizes.pooled) * sizes.variance / 8
+    return added
 
 
 def _root_of(bins: Floats, sizes: Sizes) -> Floats:
@@ -197,40 +204,57 @@ def _root_of(bins: Floats, sizes: Sizes) -> Floats:
     return mean
 
 
+def _draws(places: int, dimensions: int) -> Floats:
+    """Standard normal draws (draws, 1..., places), always the same; their means and covariances are exactly 0 and 1."""
+    drawn = np.random.default_rng(SEED).normal(size=(max(DRAWS, 4 * places), places))
+    drawn -= drawn.mean(axis=0)
+    orthogonal, _ = np.linalg.qr(drawn)
+    return floats(orthogonal).reshape(len(drawn), *([1] * (dimensions - 1)), places) * math.sqrt(len(drawn))
+
+
 def _normal(shares: Floats) -> Floats:
-    """Draws (DRAWS, ..., F, W) of what sqrt(n) times a multinomial sample's shares differ from theirs by."""
-    normal = np.random.default_rng(SEED).normal(size=(DRAWS, *([1] * (shares.ndim - 1)), shares.shape[-1]))
-    root = np.sqrt(shares)
-    drawn: Floats = root * normal
-    return drawn - shares * drawn.sum(axis=-1, keepdims=True)
+    """Draws (draws, ..., F, W) of what sqrt(n) times the shares of a sample of n rows differ from these by."""
+    drawn = np.sqrt(shares) * _draws(2 * shares.shape[-1], shares.ndim)[..., : shares.shape[-1]]
+    centred: Floats = drawn - shares * drawn.sum(axis=-1, keepdims=True)
+    return centred
 
 
 def _of_values(
     statistic: str, current: Sample, reference: Sample, axes: Axes, deff: ArrayLike, reference_deff: ArrayLike
 ) -> Floats:
-    """Of rows that have a value, at the edges of the bins; within a bin values are even, as far as it is known."""
+    """Of rows that have a value, at the edges of the bins."""
     valued = axes.valued()
     now, then = (np.where(valued, one.counts, 0.0) for one in (current, reference))
     sizes = Sizes.of(now, then, deff, reference_deff)
     drawn = _normal(sizes.pooled)
-    function = np.cumsum(drawn, axis=-1)
     if statistic == "kolmogorov_smirnov":
-        mean = np.abs(function).max(axis=-1).mean(axis=0)
+        mean = np.abs(np.cumsum(drawn, axis=-1)).max(axis=-1).mean(axis=0)
     else:
-        lower, upper = distances.edges(axes)
-        first, last = (valued & ~np.roll(valued, step, axis=1) for step in (1, -1))
-        width = np.where(first | last, 0.0, upper - lower)
-        both = Sample(now + then, current.sums + reference.sums)
-        centre = np.where(both.counts > 0, ratio(both.sums, both.counts), 0.0)
-        before = function - drawn
-        inside = np.random.default_rng(SEED + 1).normal(
-            size=drawn.shape[:1] + (1,) * (drawn.ndim - 2) + drawn.shape[-1:]
-        )
-        area = np.where(last, 0.0, upper * function) - lower * before - centre * drawn
-        area = area + inside * width * np.sqrt(sizes.pooled / 12)
-        mean = ratio(np.abs(area).sum(axis=-1).mean(axis=0), distances.spread(reference, axes))
+        sums = np.where(valued, current.sums + reference.sums, 0.0)
+        mean = ratio(_area(drawn, now + then, sums, sizes.pooled, axes), distances.spread(reference, axes))
     found = mean * np.sqrt(sizes.variance[..., 0])
     return np.where(axes.ordered & np.isfinite(sizes.variance[..., 0]), found, np.nan)
+
+
+def _area(drawn: Floats, counts: Floats, sums: Floats, shares: Floats, axes: Axes) -> Floats:
+    """Mean area (..., F) between distribution functions whose shares differ as drawn.
+
+    The variance of values within a bin [a, b] of mean c is not known. (c - a) (b - c) / 3 is right where they are
+    even, and where all are at an end; the square of the distance to the nearer end where they are exponential.
+    """
+    valued = axes.valued()
+    lower, upper = distances.edges(axes)
+    last = valued & ~np.concatenate([valued[:, 1:], np.zeros_like(valued[:, :1])], axis=-1)
+    centre = np.where(counts > 0, ratio(sums, counts), lower)
+    low, high = np.maximum(centre - lower, 0.0), np.maximum(upper - centre, 0.0)
+    within = np.sqrt(shares * np.minimum(low * high / 3, np.square(np.minimum(low, high))))
+    places = counts.shape[-1]
+    inside = _draws(2 * places, counts.ndim)[..., places:]
+    function = np.cumsum(drawn, axis=-1)
+    before = np.concatenate([np.zeros_like(function[..., :1]), function[..., :-1]], axis=-1)
+    area = np.where(last, 0.0, upper * function) - lower * before - centre * drawn + within * inside
+    mean: Floats = np.abs(area).sum(axis=-1).mean(axis=0)
+    return mean
 
 
 # -------------------------------------------------------------------- how improbable
@@ -262,7 +286,7 @@ def p_value(
     several = (bins > 1) & (variance > 0) & (skewness > 0)
     variance, skewness = np.where(several, variance, 1.0), np.where(several, skewness, 1.0)
     shape, scale = 4 * variance**3 / skewness**2, skewness / (2 * variance)
-    tail = gammaincc(shape, np.maximum((statistic - (bins - 1)) / scale + shape, 0.0))
+    tail: Floats = gammaincc(shape, np.maximum((statistic - (bins - 1)) / scale + shape, 0.0))
     return np.where(np.isfinite(s), np.where(several, tail, 1.0), np.nan)
 
 
