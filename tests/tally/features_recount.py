@@ -12,8 +12,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import HOUR, Channel, Feature, Model
-from tidegauge.decode.columns import Categorical
-from tidegauge.join.rows import INVALID_NUMBER, NONE, FeatureValues, Rows
+from tidegauge.join.rows import INVALID_NUMBER, NONE, Codes, FeatureValues, Rows
 from tidegauge.tally.features.schema import CategoricalBins, NumericBins
 
 CLASSES = ("no", "yes", "maybe")
@@ -51,7 +50,8 @@ def rows_of(records: list[Record], *, counted: bool = True) -> tuple[Rows, NDArr
     n = len(records)
     predicted = [NONE if r.answer is None else CLASSES.index(r.answer) for r in records]
     numbers = np.array([[r.amount for r in records], [r.note for r in records]]).reshape(2, n)
-    features = FeatureValues(numbers, (_coded([r.country for r in records]), _coded([r.returning for r in records])))
+    codes = (_coded([r.country for r in records]), _coded([r.returning for r in records]))
+    features = FeatureValues(numbers, codes, ())
     rows = Rows(
         time=np.zeros(n, dtype=np.int64),
         version=np.zeros(n, dtype=np.uint8),
@@ -66,10 +66,10 @@ def rows_of(records: list[Record], *, counted: bool = True) -> tuple[Rows, NDArr
     return rows, np.array([r.cell for r in records], dtype=np.int64)
 
 
-def _coded(texts: list[str | EllipsisType | None]) -> Categorical:
+def _coded(texts: list[str | EllipsisType | None]) -> Codes:
     values = sorted({text for text in texts if isinstance(text, str)}, key=lambda text: text[::-1])
     codes = [values.index(t) if isinstance(t, str) else -1 if t is None else -2 for t in texts]
-    return Categorical(np.array(codes, dtype=np.int32), values)
+    return Codes(np.array(codes, dtype=np.int32), values)
 
 
 def values_of(record: Record) -> tuple[float | str | EllipsisType | None, ...]:

@@ -231,7 +231,7 @@ def test_the_answer_of_a_regression_is_a_number_and_features_that_are_not_watche
         np.full(3, np.nan),
         np.array([0.5, np.nan, 1.5]),
         (),
-        features=FeatureValues(np.ones((1, 3)), ()),
+        features=FeatureValues(np.ones((1, 3)), (), ()),
     )
     counts = FeatureCounter(schema, model).accumulate(rows, np.zeros(3, dtype=np.int64), 1, np.array([0]))
     assert schema.conditions(counts)[0].tolist() == [[2, 1, 0, 0, 0, 0], [0] * 6, [0] * 6]

@@ -258,7 +258,8 @@ class Features:
             return None
 
     def _start_anew(self) -> None:
-        self._buffer = LearningBuffer(self.model.drift.learning)
+        if self.model.drift.learning:
+            self._buffer = LearningBuffer(self.model.drift.learning)
         self._learning.write(b"")
         if self._training is not None and self._training.schema.features:
             schema = self._training.schema

@@ -13,25 +13,31 @@ from tidegauge.reference.value import Reference
 
 
 class References:
-    """References by model. The pipeline's own; one thread at a time."""
+    """References by model; immutable."""
 
-    def __init__(self) -> None:
-        self._references: dict[str, Reference] = {}
-        self._seen: dict[str, tuple[Model, int, int]] = {}
+    def __init__(
+        self,
+        references: Mapping[str, Reference] | None = None,
+        seen: Mapping[str, tuple[Model, int, int]] | None = None,
+    ) -> None:
+        """`seen` has for each model what it and its file were: the model, the file's time and its size."""
+        self._references = dict(references or {})
+        self._seen = dict(seen or {})
 
-    def reference(self, model: str) -> Reference | None:
-        """None: the model has no reference."""
-        return self._references.get(model)
+    @property
+    def all(self) -> Mapping[str, Reference]:
+        """Those of the models that have one."""
+        return self._references
 
     def scores(self, model: str) -> Mapping[str, float]:
         """The model's metrics on its reference."""
         reference = self._references.get(model)
         return {} if reference is None else reference.scores
 
-    def update(self, settings: Settings) -> None:
-        """Reads the reference files that are new or have changed.
+    def updated(self, settings: Settings) -> References:
+        """The references of this configuration; files that are new or have changed are read.
 
-        Raises ValueError, ConfigurationError or OSError naming the file; nothing has changed then.
+        Raises ValueError, ConfigurationError or OSError naming the file.
         """
         references, seen = {}, {}
         for model in settings.models:
@@ -42,4 +48,4 @@ class References:
             known = self._seen.get(model.name) == state
             seen[model.name] = state
             references[model.name] = self._references[model.name] if known else reference_for(model, settings)
-        self._references, self._seen = references, seen
+        return References(references, seen)

@@ -10,7 +10,7 @@ import logging
 import queue
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -34,6 +34,7 @@ from tidegauge.publish.cardinality import limit_series
 from tidegauge.publish.process import process_samples
 from tidegauge.publish.samples import AnySamples
 from tidegauge.publish.server import Hooks, Publication, Server
+from tidegauge.reference.value import Reference
 from tidegauge.state.store import Restored, StateError, StateUnreadable, Store, TableChanged
 
 HEALTHY_REFRESHES = 6
@@ -72,9 +73,8 @@ class Runner:
         self._config_file = config_file
         self._state = state
         self._settings, self._access = _configurations(config_file, state, web_config)
-        self._references = References()
-        self._references.update(self._settings)
-        self._store, self._pipeline = _open(self._settings)
+        self._references = References().updated(self._settings)
+        self._store, self._pipeline = _open(self._settings, self._references.all)
         # Signal handlers set these and run in the middle of anything, even of a wait: no lock may be needed for it.
         self._stopping = False
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -315,11 +315,12 @@ class Runner:
         return True
 
     def _reload(self) -> tuple[bool, str]:
+        before = self._references
         try:
             settings = load(self._config_file, state=self._state)
             if settings.state != self._settings.state:
                 raise ValueError("the state directory cannot change while running; restart for that")
-            self._references.update(settings)
+            self._references = before.updated(settings)
         except (ConfigurationError, OSError, ValueError) as error:
             self._reloaded = False
             for line in str(error).splitlines():
@@ -337,9 +338,10 @@ class Runner:
         self._pipeline.close()
         self._store.close()
         try:
-            self._store, self._pipeline = _open(settings)
+            self._store, self._pipeline = _open(settings, self._references.all)
         except Exception as error:  # whatever is wrong with the new configuration, the old one goes on
-            self._store, self._pipeline = _open(self._settings)
+            self._references = before
+            self._store, self._pipeline = _open(self._settings, self._references.all)
             self._reloaded = False
             log.exception("the configuration was not reloaded")
             return False, str(error)
@@ -368,13 +370,13 @@ def _configurations(config_file: Path, state: Path | None, web_config: Path | No
     return settings, access
 
 
-def _open(settings: Settings) -> tuple[Store, Pipeline]:
+def _open(settings: Settings, references: Mapping[str, Reference]) -> tuple[Store, Pipeline]:
     """The saved state at work under a configuration. Raises StateError or OSError, holding nothing open."""
     store = Store.open(settings.state, schema=SCHEMA)
     restored: Restored | None = None
     try:
         restored = store.load()
-        pipeline = Pipeline(settings, store, restored)
+        pipeline = Pipeline(settings, store, restored, references)
     except BaseException as error:
         store.close()
         known = isinstance(error, OSError | StateError) and not isinstance(error, TableChanged)

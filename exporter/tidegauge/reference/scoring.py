@@ -32,6 +32,7 @@ def scored(model: Model) -> Model:
         signals=(),
         slices=(),
         features=(),
+        drift=replace(model.drift, learning=0),
         windows=(DAY,),
         max_pending=_AT_ONCE,
         minimum_samples=1,
