@@ -370,7 +370,7 @@ def _configurations(config_file: Path, state: Path | None, web_config: Path | No
     return settings, access
 
 
-def _open(settings: Settings, references: Mapping[str, Reference]) -> tuple[Store, Pipeline]:
+def _open(settings: Settings, references: Mapping[str, Reference] | None = None) -> tuple[Store, Pipeline]:
     """The saved state at work under a configuration. Raises StateError or OSError, holding nothing open."""
     store = Store.open(settings.state, schema=SCHEMA)
     restored: Restored | None = None
