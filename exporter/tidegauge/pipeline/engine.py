@@ -24,13 +24,16 @@ from tidegauge.join.rows import NONE, UNNAMED, Labels, Rows, Service
 from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
-from tidegauge.pipeline.features import Features, Saved
+from tidegauge.pipeline.features import Features, SavedTables
+from tidegauge.pipeline.labels import NAME as LABELS
+from tidegauge.pipeline.labels import LabelDrift
 from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
 from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED, Sealing
 from tidegauge.reference.value import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
+from tidegauge.tally.blocks import ARRIVALS, SealedBlock
 from tidegauge.tally.families import FAMILIES
 from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import units as unit_family
@@ -61,6 +64,7 @@ class Parts:
     waiting: Table | None = None
     deferred: Table | None = None
     features: Features | None = None
+    labels: LabelDrift | None = None
     tally: Tally | None = None
 
 
@@ -103,10 +107,17 @@ def empty_tally(model: Model, room: int, more: Sequence[Family] = ()) -> Tally:
     return Tally(model.name, [*families_of(model, room), *more], ladder_of(model), series)
 
 
-def features_of(model: Model, parts: Parts, training: Reference | None, saved: Saved) -> Features:
+def features_of(model: Model, parts: Parts, training: Reference | None, saved: SavedTables) -> Features:
     """What follows the features of a model with these vocabularies."""
     block = ladder_of(model).block
     return Features(model, block, lambda: parts.versions.texts, lambda: parts.classes.texts, training, saved)
+
+
+def labels_of(model: Model, parts: Parts, training: Reference | None, saved: SavedTables) -> LabelDrift:
+    """What follows the labels of a model with these vocabularies."""
+    block = ladder_of(model).block
+    given = None if training is None else training.label
+    return LabelDrift(model, block, lambda: parts.versions.texts, lambda: parts.classes.texts, given, saved)
 
 
 class Engine:
@@ -121,12 +132,18 @@ class Engine:
         self.totals = parts.totals
         self.archive: Archive = dict(parts.archive)
         detectors = parts.detectors or Table(name_of(model.name), SHEETS)
-        self.features = parts.features or features_of(model, parts, training, Saved())
+        self.features = parts.features or features_of(model, parts, training, SavedTables())
+        self.labels = parts.labels or labels_of(model, parts, training, SavedTables())
         self.sealing = Sealing(
-            model, SavedStates(detectors), self.features.seal, parts.arrivals_sealed_until, parts.clustered_from
+            model,
+            SavedStates(detectors),
+            self._sealed,
+            lambda stream: stream in (ARRIVALS, self.labels.slot),
+            parts.arrivals_sealed_until,
+            parts.clustered_from,
         )
         self.room = room_for(model, len(parts.classes))
-        self.tally = parts.tally or empty_tally(model, self.room, self.features.families())
+        self.tally = parts.tally or empty_tally(model, self.room, self._learned_families())
         self.records: Counter[tuple[str, str]] = Counter()
         layout = Layout.of(model, weighted=parts.weighted)
         name = model.name
@@ -320,9 +337,12 @@ class Engine:
             return
         self._lay_out(room)
 
+    def _learned_families(self) -> list[Family]:
+        return [*self.features.families(), *self.labels.families()]
+
     def _lay_out(self, room: int) -> None:
         """The same sums in a tally with this room for classes and the features' families of now."""
-        wider = empty_tally(self.model, room, self.features.families())
+        wider = empty_tally(self.model, room, self._learned_families())
         wider.take_over(self.tally, self.room, room)
         self.tally, self.room = wider, room
 
@@ -367,6 +387,7 @@ class Engine:
         """
         self.sealing.advance(self.tally, self.join, min(clock, read_until), self._context)
         self._learn_features()
+        self._learn_labels()
         self._follow(self.join.release())
         sealed_until = min(int(self.join.sealed_until.min()), self.sealing.arrivals_until)
         if sealed_until != NEVER_SEALED:
@@ -390,6 +411,18 @@ class Engine:
         self.tally.add(uncounted, 1, None, frozenset(wanted))
         self.features.catch_up(uncounted, self.sealing.arrivals_until)
 
+    def _learn_labels(self) -> None:
+        """Once there is enough to learn the labels' bins from, counts in them what is still pending."""
+        if not self.labels.due():
+            return
+        self.labels.learn()
+        self._lay_out(self.room)
+        self.recount(frozenset((LABELS,)))
+
+    def _sealed(self, block: SealedBlock, now: Context) -> None:
+        self.features.seal(block, now)
+        self.labels.seal(block, now)
+
     def _context(self, stream: Channel) -> Context:
         return Context(
             self.model,
@@ -405,7 +438,9 @@ class Engine:
         before = clock - self.expiry
         forgotten = recycle_versions(self.versions, self.join, self.tally, self.totals, self.archive, before)
         self.sealing.forget(forgotten)
-        self.features.forget(forgotten, [code for code, text in enumerate(self.versions.texts) if not text])
+        free = [code for code, text in enumerate(self.versions.texts) if not text]
+        self.features.forget(forgotten, free)
+        self.labels.forget(forgotten, free)
         for key, values in enumerate(self.slices):
             recycle_slice(key, values, len(self.versions), self.join, self.tally)
 
@@ -414,11 +449,11 @@ class Engine:
         """ms without a prediction after which a version is gone."""
         return max(self.model.version_expiry, self.model.horizon)
 
-    def recount(self) -> None:
-        """Counts the labels of all pending predictions into a tally that has none of them yet."""
+    def recount(self, only: frozenset[str] | None = None) -> None:
+        """Counts the labels of all pending predictions into families (None: all) that have none of them yet."""
         channels = tuple(range(len(self._slots)))
         for rows in self.join.every_row():
-            self.tally.add(self._counted(rows, channels), 1, channels)
+            self.tally.add(self._counted(rows, channels), 1, channels, only)
 
     # ---------------------------------------------------------------- state
 
@@ -430,6 +465,7 @@ class Engine:
             self.join.deferred.table,
             self.sealing.table(),
             *self.features.tables(),
+            *self.labels.tables(),
             *self.tally.tables(),
         ]
 

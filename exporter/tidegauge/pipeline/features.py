@@ -7,7 +7,7 @@ belongs to the ingest thread.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from tidegauge.assess.drift import schema_changes
 from tidegauge.assess.drift.schema_changes import Keys
 from tidegauge.assess.drift.watch import Fixed, Watch, begin
 from tidegauge.assess.drift.watch import Rows as BlockRows
+from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
 from tidegauge.join.vocabulary import OTHER
@@ -27,7 +28,7 @@ from tidegauge.pipeline.learning import LearningBuffer
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
 from tidegauge.reference.value import Reference
 from tidegauge.state.table import Table
-from tidegauge.tally.blocks import SealedBlock
+from tidegauge.tally.blocks import ARRIVALS, SealedBlock
 from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import traffic
 from tidegauge.tally.families import units as unit_family
@@ -42,7 +43,7 @@ Texts = Callable[[], Sequence[str]]
 
 
 @dataclass(slots=True)
-class Saved:
+class SavedTables:
     """Tables that were saved; None: nothing was."""
 
     learning: Table | None = None
@@ -69,7 +70,7 @@ class Features:
     """One model's."""
 
     def __init__(
-        self, model: Model, block: int, versions: Texts, classes: Texts, training: Reference | None, saved: Saved
+        self, model: Model, block: int, versions: Texts, classes: Texts, training: Reference | None, saved: SavedTables
     ) -> None:
         """`block` in ms; versions and classes by code. Saved state of another configuration is left, and said so."""
         self.model = model
@@ -173,7 +174,9 @@ class Features:
     # ---------------------------------------------------------------- blocks
 
     def seal(self, block: SealedBlock, now: Context) -> None:
-        """A block of arrivals is final."""
+        """A block of some stream is final."""
+        if block.channel != ARRIVALS:
+            return
         found = block.counts.get(feature_family.NAME)
         if found is None or self.watch is None:
             return
@@ -185,8 +188,7 @@ class Features:
             int(code): BlockRows(int(code), sums[row], units[row], int(predictions[row]))
             for row, code in enumerate(version)
         }
-        live = {one.candidate: one.baseline for one in now.releases if block.start < one.end}
-        self._advance(block.start, rows, live)
+        self._advance(block.start, rows, live_baselines(now.releases, block.start))
 
     def _advance(self, start: int, rows: Mapping[int, BlockRows], baselines: Mapping[str, str]) -> None:
         assert self.watch is not None
@@ -265,7 +267,7 @@ class Features:
             schema = self._training.schema
             self._use(schema, FeatureCounter(schema, self.model), self._given_icc(schema))
 
-    def _go_on(self, known: Mapping[str, Any], saved: Saved) -> None:
+    def _go_on(self, known: Mapping[str, Any], saved: SavedTables) -> None:
         self.changes = schema_changes.load(known["changes"])
         if known["learning"]:
             self._buffer = LearningBuffer(self.model.drift.learning, self._learning.read())
@@ -297,6 +299,11 @@ class Features:
             {} if self._training is None else dict(zip(self._training.schema.names, self._training.icc, strict=True))
         )
         return np.array([given.get(name, 0.0) for name in schema.names])
+
+
+def live_baselines(releases: Iterable[Release], time: int) -> dict[str, str]:
+    """What each release that is compared at this time (ms) is compared with."""
+    return {one.candidate: one.baseline for one in releases if time < one.end}
 
 
 def count_columns(schema: Schema) -> NDArray[np.bool_]:

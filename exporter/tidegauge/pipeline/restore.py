@@ -20,8 +20,18 @@ from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout, unit_buckets
 from tidegauge.join.rows import NONE
 from tidegauge.join.vocabulary import OTHER, Vocabulary
-from tidegauge.pipeline.engine import Engine, empty_tally, features_of, fresh_parts, kind_of, negative_class, room_for
-from tidegauge.pipeline.features import Saved, history_table, learning_table, state_table
+from tidegauge.pipeline.engine import (
+    Engine,
+    empty_tally,
+    features_of,
+    fresh_parts,
+    kind_of,
+    labels_of,
+    negative_class,
+    room_for,
+)
+from tidegauge.pipeline.features import SavedTables, history_table, learning_table, state_table
+from tidegauge.pipeline.labels import table_names
 from tidegauge.pipeline.saved_states import SHEETS, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED
 from tidegauge.reference.value import Reference
@@ -91,9 +101,11 @@ def restore(
     parts.deferred = _feedback(f"{model.name}/deferred", store, channel_places)
     shape = saved["tally"]
     room = room_for(model, len(parts.classes))
-    parts.features = features_of(model, parts, training, _features(model.name, store))
+    features = (learning_table(model.name), state_table(model.name), history_table(model.name))
+    parts.features = features_of(model, parts, training, _tables(store, *features))
     notes += parts.features.notes
-    fresh = empty_tally(model, room, parts.features.families())
+    parts.labels = labels_of(model, parts, training, _tables(store, None, *table_names(model.name)))
+    fresh = empty_tally(model, room, [*parts.features.families(), *parts.labels.families()])
     families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
     unchanged = -1 not in channel_places and _same_series(shape, saved, model, fresh, room)
     if unchanged and shape["families"] == families:
@@ -131,12 +143,14 @@ def restore(
     return engine, notes
 
 
-def _features(name: str, store: Store) -> Saved:
-    """What was saved of a model's features; what is of another shape is left."""
-    tables = Saved(store.restore_table(learning_table(name), SHEETS), store.restore_table(state_table(name), SHEETS))
-    raw = store.restore_raw(history_table(name))
+def _tables(store: Store, learning: str | None, state: str, history: str) -> SavedTables:
+    """What was saved under these names; the past in whatever shape it was."""
+    tables = SavedTables(
+        None if learning is None else store.restore_table(learning, SHEETS), store.restore_table(state, SHEETS)
+    )
+    raw = store.restore_raw(history)
     if raw is not None:
-        tables.history = store.restore_table(history_table(name), raw.dtype)
+        tables.history = store.restore_table(history, raw.dtype)
     return tables
 
 

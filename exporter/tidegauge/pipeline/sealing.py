@@ -39,16 +39,18 @@ class Sealing:
         self,
         model: Model,
         saved: SavedStates,
-        arrived: Callable[[SealedBlock, Context], None],
+        sealed: Callable[[SealedBlock, Context], None],
+        follows: Callable[[int], bool],
         arrivals_until: int = NEVER_SEALED,
         clustered_from: int = NEVER_CLUSTERED,
     ) -> None:
-        """`arrived` is told of each block of arrivals after the detectors.
+        """`sealed` is told of each block of the streams that it `follows`, after the detectors.
 
         Of the saved states those of streams that the model does not have any more are dropped.
         """
         self.model = model
-        self._arrived = arrived
+        self._sealed = sealed
+        self._follows = follows
         self.arrivals_until = arrivals_until  # ms
         self.clustered_from = clustered_from  # ms; time of the earliest prediction that carried a unit_id
         self.measures = measures_of(model)
@@ -124,7 +126,7 @@ class Sealing:
         rows = _PendingRows(join, [(start, until) for number, _, start, until in due if number != ARRIVALS])
         for number, stream, start, until in due:
             readers = [detector for detector in DETECTORS if stream_of(stream) in detector.streams]
-            if readers or number == ARRIVALS:
+            if readers or self._follows(number):
                 known = context(stream)
                 source = _none_kept if number == ARRIVALS else rows.between
                 for block in seal(tally, number, start, until, source):
@@ -139,8 +141,8 @@ class Sealing:
                         state = self.state(detector, stream)
                         self.states[key_of(detector.name, stream)] = detector.advance(state, block, now)
                         self._changed = True
-                    if number == ARRIVALS:
-                        self._arrived(block, replace(known, releases=self.lifecycle.releases))
+                    if self._follows(number):
+                        self._sealed(block, replace(known, releases=self.lifecycle.releases))
             if number == ARRIVALS:
                 self.arrivals_until = until
             else:
