@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from tidegauge.assess.drift import schema_changes
@@ -24,7 +25,7 @@ BUSIEST: Final = 2
 
 def drift_versions(engine: Engine, shown: Mapping[int, str], clock: int) -> dict[int, str]:
     """Versions whose features are published, by code: candidates and baselines, else the busiest."""
-    live = live_baselines(engine)
+    live = live_releases(engine)
     codes = {text: code for code, text in shown.items()}
     wanted = {codes[text] for pair in live.items() for text in pair if text in codes}
     window = next(one for one in engine.tally.ladder.windows if one.width in engine.model.drift.windows)
@@ -39,7 +40,7 @@ def drift_versions(engine: Engine, shown: Mapping[int, str], clock: int) -> dict
     return {code: shown[code] for code in sorted(wanted)}
 
 
-def live_baselines(engine: Engine) -> dict[str, str]:
+def live_releases(engine: Engine) -> dict[str, str]:
     """What each version is compared with that is a release and still gets traffic."""
     known, block = engine.sealing.lifecycle, engine.tally.ladder.block
     return {
@@ -49,32 +50,43 @@ def live_baselines(engine: Engine) -> dict[str, str]:
     }
 
 
-def standings(engine: Engine, shown: Mapping[int, str], clock: int) -> list[Standing]:
-    """The drift of the versions that are published; nothing while the bins are learned."""
-    watch = engine.features.watch
-    if watch is None:
-        return []
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What is known of the versions that are published; no standings while bins are learned."""
+
+    versions: dict[int, str]
+    features: list[Standing]
+    labels: list[Standing]
+
+
+def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
+    """Features and labels of one model."""
+    versions = drift_versions(engine, shown, clock)
     codes = {text: code for code, text in enumerate(engine.versions.texts) if text}
     baselines = {
         codes[candidate]: codes[baseline]
-        for candidate, baseline in live_baselines(engine).items()
+        for candidate, baseline in live_releases(engine).items()
         if candidate in codes and baseline in codes
     }
-    return list(assess_drift(engine.model, engine.tally, watch, shown, baselines, clock))
+    watches = (engine.features.watch, engine.labels.watch)
+    features, labels = (
+        [] if watch is None else list(assess_drift(engine.model, engine.tally, watch, versions, baselines, clock))
+        for watch in watches
+    )
+    return Drift(versions, features, labels)
 
 
-def drift_samples(
-    engine: Engine, found: Sequence[Standing], shown: Mapping[int, str], clock: int
-) -> tuple[list[AnySamples], list[AnySamples]]:
+def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySamples], list[AnySamples]]:
     """(samples worth the most, the bins)."""
     columns, bins = Columns(), Columns()
-    schema = engine.features.schema
-    if schema is not None:
-        for standing in found:
-            _standing(engine.model.name, schema, standing, columns, bins)
-    _learning(engine, () if schema is None else schema.names, shown.values(), columns)
+    schema, labels = engine.features.schema, engine.labels.schema
+    for known, standings in ((schema, found.features), (labels, found.labels)):
+        for standing in standings if known is not None else ():
+            assert known is not None
+            _standing(engine.model.name, known, standing, columns, bins)
+    _learning(engine, () if schema is None else schema.names, found.versions.values(), columns)
     _importances(engine, columns)
-    _schema_changes(engine, found, clock, columns)
+    _schema_changes(engine, found.features, clock, columns)
     return columns.samples(), bins.samples()
 
 
@@ -96,12 +108,13 @@ def _comparison(
     place: tuple[str, str], window: str, schema: Schema, found: Comparison, columns: Columns, bins: Columns
 ) -> None:
     reference = found.reference
-    columns.add(catalogue.MODEL_DRIFT_REFERENCE_RECORDS, (*place, reference, window), found.records)
+    # The features come before the label, whose reference may be another size.
+    columns.once(catalogue.MODEL_DRIFT_REFERENCE_RECORDS, (*place, reference, window), found.records)
     if not found.records:
         return
     inputs = [number for number, name in enumerate(schema.names) if not name.startswith(OWN)]
     moved = int(found.detected[inputs].sum())
-    columns.add(catalogue.MODEL_DRIFT_FEATURES_DETECTED, (*place, reference, window), moved)
+    columns.once(catalogue.MODEL_DRIFT_FEATURES_DETECTED, (*place, reference, window), moved)
     threshold = e_value(found.threshold_log)
     columns.once(catalogue.MODEL_DRIFT_EVIDENCE_THRESHOLD, (*place, reference), threshold)
     for number, name in enumerate(schema.names):

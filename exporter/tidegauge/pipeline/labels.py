@@ -208,7 +208,7 @@ class LabelDrift:
         past = HourlyHistory(table_names(self.model.name)[1], is_count, self.model.drift.trailing, history)
         given = None if self._given is None or self._given.schema.id != schema.id else self._given.counts
         drift = self.model.drift
-        fixed = Fixed(schema, np.zeros(1), drift, given, self._block)
+        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, NAME, self.maturity)
         # The counter takes labels for answers, and counts them alike.
         alike = Schema((replace(schema.features[0], name=PREDICTION),))
         self._counter = FeatureCounter(alike, replace(self.model, features=()))

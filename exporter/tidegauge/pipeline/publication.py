@@ -15,12 +15,11 @@ from tidegauge.assess.assessment import LIFETIME, Assessment, assess, traffic
 from tidegauge.assess.counts import STATES, ClassificationCounts, Estimates
 from tidegauge.assess.detectors import DETECTORS
 from tidegauge.assess.detectors.detector import ARRIVING, stream_of
-from tidegauge.assess.drift.assessment import Standing
 from tidegauge.assess.proxies import Proxy, assess_signals
 from tidegauge.assess.quality import metrics_for
 from tidegauge.join.join import RESULTS
 from tidegauge.join.vocabulary import OTHER
-from tidegauge.pipeline.drift import drift_samples, drift_versions, standings
+from tidegauge.pipeline.drift import Drift, drift_of, drift_samples
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.proxies import proxy_samples
 from tidegauge.pipeline.releases import baselines, release_samples
@@ -66,7 +65,7 @@ class ModelView:
     samples: list[AnySamples]
     assessments: list[Assessment]
     proxies: list[Proxy]
-    drift: list[Standing]
+    drift: Drift
     versions: dict[int, str]  # those shown, by code
 
 
@@ -114,9 +113,8 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
                     quality.add(family, (*row, "reference"), reference[metric])
             _details(place, assessment, position, texts, detail, states)
     _objectives(engine, versions, top)
-    watched = drift_versions(engine, versions, clock)
-    drift = standings(engine, watched, clock)
-    moved, bins = drift_samples(engine, drift, watched, clock)
+    drift = drift_of(engine, versions, clock)
+    moved, bins = drift_samples(engine, drift, clock)
     parts: list[AnySamples] = [
         *top.samples(),
         *histograms,

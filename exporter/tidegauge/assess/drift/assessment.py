@@ -21,7 +21,6 @@ from tidegauge.assess.drift.distances import Axes, Sample, distance
 from tidegauge.assess.drift.watch import FIRST, PREVIOUS_VERSION, TRAILING, TRAINING, Watch
 from tidegauge.assess.numeric import ratio
 from tidegauge.config.settings import HOUR, Model
-from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.features.schema import Schema
 from tidegauge.tally.panes import Window
@@ -100,7 +99,7 @@ def assess_drift(
     for window in tally.ladder.windows:
         if window.width not in model.drift.windows:
             continue
-        bounds = window.bounds(clock, 0)
+        bounds = window.bounds(clock, watch.fixed.maturity)
         codes = {*versions, *(baselines[code] for code in versions if code in baselines)}
         found = {code: _now(tally, watch, code, bounds, max(HOUR, window.pane)) for code in sorted(codes)}
         for code, version in versions.items():
@@ -116,12 +115,15 @@ def axes_of(schema: Schema) -> Axes:
 def _now(tally: Tally, watch: Watch, code: int, bounds: tuple[int, int], width: int) -> _Now:
     schema = watch.fixed.schema
     series = tally.series.number(code)
-    units = _of_series(*tally.window(unit_family.NAME, *bounds), series, unit_family.GROUPS)
-    found, starts, sums = tally.stretches(feature_family.NAME, *bounds, width)
+    family = watch.fixed.family
+    units = np.zeros(unit_family.GROUPS, dtype=np.int64)
+    if unit_family.NAME in tally.names:  # labels may be known before features are
+        units = _of_series(*tally.window(unit_family.NAME, *bounds), series, unit_family.GROUPS)
+    found, starts, sums = tally.stretches(family, *bounds, width)
     own = np.flatnonzero(found == series)
     return _Now(
         code,
-        _of_series(*tally.window(feature_family.NAME, *bounds), series, schema.columns),
+        _of_series(*tally.window(family, *bounds), series, schema.columns),
         dict(zip(starts[own].tolist(), sums[own], strict=True)),
         design_effect(units, watch.fixed.icc),
     )
@@ -308,7 +310,7 @@ def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> l
         reference = quality.Reference(seen, quality.largest_share(compared, schema.real), alone)
     start, end = bounds
     width = tally.ladder.block
-    series, starts, sums = tally.stretches(feature_family.NAME, max(start, end - RECENT * width), end, width)
+    series, starts, sums = tally.stretches(watch.fixed.family, max(start, end - RECENT * width), end, width)
     own = np.flatnonzero(series == tally.series.number(now.code))
     own = own[np.argsort(-starts[own])]
     panes = _seen(schema, sums[own], now.design_effect)

@@ -19,6 +19,7 @@ from tidegauge.assess.drift.design_effect import design_effect
 from tidegauge.assess.drift.discovery import strictest_log
 from tidegauge.assess.drift.evidence import Block, Evidence
 from tidegauge.config.settings import DAY, HOUR, Drift
+from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.features.schema import Schema
 from tidegauge.tally.history import HourlyHistory
@@ -63,6 +64,8 @@ class Fixed:
     drift: Drift
     training: Integers | None  # (columns,); zeros for features that the file lacks
     block: int  # ms
+    family: str = feature_family.NAME  # whose columns the schema describes
+    maturity: int = 0  # ms; age at which a prediction is counted in it
 
 
 @dataclass(slots=True)
