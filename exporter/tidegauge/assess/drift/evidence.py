@@ -40,7 +40,7 @@ class Block:
     reference_size: ArrayLike  # (..., F): its rows; 0: there is none, and the block says nothing
     design_effect: ArrayLike = 1.0  # (..., F): of rows of a window, so that units that come back in other blocks count
     reference_design_effect: ArrayLike = 1.0  # (..., F): of the reference's rows
-    stratum: int = 0  # blocks in a row of one stratum share their reference; other strata have other rows
+    stratum: ArrayLike = 0  # (..., F) integers: blocks in a row of one stratum share their reference's rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,26 +136,39 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
 
     The reference's bins are as uncertain as those of a sample of M = n**2 / variance rows: of the null hypothesis, rows
     are Dirichlet-multinomial with the parameters a = M p + prior. The alternatives add to that uncertainty what a
-    sample of CONCENTRATIONS rows has, and are averaged. Both expect the same share of each bin, so a bin that the
-    reference has never seen is a surprise to both, and the more often it comes, the more it speaks for a change.
+    sample of CONCENTRATIONS rows has. Half of their weight is on all bins having moved, half on a shift between two,
+    each pair alike; of the pairs only the likeliest is computed, so that the mean is a little more than this.
+    All expect the same share of each bin, so a bin that the reference has never seen is a surprise to them too, and
+    the more often it comes, the more it speaks for a change.
     """
     n = current.sum(axis=-1)
     size = np.minimum(ratio(np.square(n), variance), LARGEST_REFERENCE)
-    prior = np.where(real, PRIOR / real.sum(axis=-1, keepdims=True), 0.0)
-    null = size[:, None] * expected / n[:, None] + prior
+    bins = real.sum(axis=-1)
+    null = size[:, None] * expected / n[:, None] + np.where(real, PRIOR / bins[:, None], 0.0)
     total = size + PRIOR
-    wider = [(one / (one + total))[:, None] for one in CONCENTRATIONS]
-    logs = np.stack([_log_probability(current, n, null * factor, real) for factor in wider])
-    highest = logs.max(axis=0)
-    mean = highest + np.log(np.exp(logs - highest).mean(axis=0))
-    log: Floats = mean - _log_probability(current, n, null, real)
+    all_bins = _against(current, null, total, real)
+    off = np.where(real, (current / n[:, None] - null / total[:, None]) / np.sqrt(np.where(real, null, 1.0)), 0.0)
+    pair = np.stack([off.argmax(axis=-1), off.argmin(axis=-1)], axis=-1)
+    rows_of_two, null_of_two = (np.take_along_axis(one, pair, axis=-1) for one in (current, null))
+    one_pair = _against(rows_of_two, null_of_two, total, np.ones_like(pair, np.bool_))
+    one_pair -= np.log(np.maximum(bins * (bins - 1) / 2, 1))
+    log: Floats = np.logaddexp(all_bins, one_pair) - math.log(2)
     return log
 
 
-def _log_probability(counts: Floats, n: Floats, parameters: Floats, real: Flags) -> Floats:
+def _against(counts: Floats, null: Floats, total: Floats, real: Flags) -> Floats:
+    """Log of the mean over CONCENTRATIONS of the ratio of the probabilities of counts (S, W)."""
+    wider = [(one / (one + total))[:, None] for one in CONCENTRATIONS]
+    logs = np.stack([_log_probability(counts, null * factor, real) for factor in wider])
+    highest = logs.max(axis=0)
+    mean: Floats = highest + np.log(np.exp(logs - highest).mean(axis=0)) - _log_probability(counts, null, real)
+    return mean
+
+
+def _log_probability(counts: Floats, parameters: Floats, real: Flags) -> Floats:
     """Dirichlet-multinomial, without the coefficient that depends on the counts alone."""
     safe = np.where(real, parameters, 1.0)
-    total = parameters.sum(axis=-1)
+    total, n = parameters.sum(axis=-1), counts.sum(axis=-1)
     bins = np.where(real, gammaln(safe + counts) - gammaln(safe), 0.0).sum(axis=-1)
     log: Floats = gammaln(total) - gammaln(total + n) + bins
     return log
