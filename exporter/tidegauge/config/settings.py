@@ -188,7 +188,7 @@ class Model:
     def importances(self) -> tuple[float, ...]:
         """Each feature's share of all importances, in the features' order; 1 in all.
 
-        A feature of which none is said counts as the mean of those of which it is; all count alike where none is above 0.
+        A feature of which none is said counts as the mean of the others; all count alike where none is above 0.
         """
         told = [feature.importance for feature in self.features]
         largest = max((one for one in told if one is not None), default=0.0)
