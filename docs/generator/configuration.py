@@ -13,6 +13,8 @@ from tidegauge.config.record_fields import RecordField
 from tidegauge.config.schema import (
     CHANGE,
     CHANNEL,
+    DRIFT,
+    FEATURE,
     LINKS,
     MODEL,
     OBJECTIVE,
@@ -21,7 +23,7 @@ from tidegauge.config.schema import (
     SIGNAL,
     SOURCE,
 )
-from tidegauge.config.shapes import Choice, Duration, Integer, Items, Key, Number, Section, Shape
+from tidegauge.config.shapes import Choice, Duration, Flag, Integer, Items, Key, Number, Section, Shape
 
 
 def parts() -> Mapping[str, str]:
@@ -31,10 +33,12 @@ def parts() -> Mapping[str, str]:
         "sources": SOURCE,
         "models": MODEL,
         "channels": CHANNEL,
+        "features": FEATURE,
         "signals": SIGNAL,
         "objectives": OBJECTIVE,
         "release": RELEASE,
         "change": CHANGE,
+        "drift": DRIFT,
         "links": LINKS,
     }
     return {
@@ -70,8 +74,15 @@ def shown_default(key: Key) -> str:
     if isinstance(key.shape, Duration) and isinstance(key.default, int):
         return f"`{format_duration(key.default)}`"
     if isinstance(key.shape, Items) and isinstance(key.default, tuple):
-        return ", ".join(f"`{format_duration(value)}`" for value in key.default)
+        return ", ".join(f"`{_written(value)}`" for value in key.default)
+    if isinstance(key.shape, Flag):
+        return "`true`" if key.default else "`false`"
     return f"`{key.default}`"
+
+
+def _written(value: str | int) -> str:
+    """An item of a list as it stands in the file; numbers there are durations."""
+    return format_duration(value) if isinstance(value, int) else value
 
 
 def _meaning(key: Key, section: Section) -> str:

@@ -23,6 +23,7 @@ from tidegauge.config.shapes import (
     DottedPath,
     Duration,
     Either,
+    Flag,
     Integer,
     Items,
     Key,
@@ -100,7 +101,7 @@ def _key(key: Key) -> Node:
     if isinstance(key.shape, Duration) and isinstance(key.default, int):
         node["default"] = format_duration(key.default)
     elif isinstance(key.default, tuple):
-        node["default"] = [format_duration(value) for value in key.default]
+        node["default"] = [format_duration(value) if isinstance(value, int) else value for value in key.default]
     else:
         node["default"] = key.default
     return node
@@ -137,12 +138,17 @@ def _shape(shape: Shape) -> Node:
             }
         case Label():
             return {"type": ["string", "number", "boolean"], "minLength": 1, "maxLength": 256, "examples": ["1"]}
+        case Flag():
+            return {"type": "boolean"}
         case Choice():
             return {"enum": list(shape.options)}
         case Integer():
             return {"type": "integer", "minimum": shape.low, "maximum": shape.high}
         case Number():
-            return {"type": "number", **_bounds(shape.low, shape.high)}
+            bounds = _bounds(shape.low, shape.high)
+            if shape.above:
+                bounds["exclusiveMinimum"] = bounds.pop("minimum")
+            return {"type": "number", **bounds}
         case Duration():
             return {
                 "anyOf": [
@@ -190,6 +196,8 @@ def _named(shape: Named) -> Node:
             node["patternProperties"] = {f"^{shape.prefix}.": _element(shape.value)}
     else:
         node["propertyNames"] = {"minLength": 1, "maxLength": 256}
+        if shape.reserved:
+            node["propertyNames"]["pattern"] = f"^[^{shape.reserved}]"
         node["additionalProperties"] = _element(shape.value)
     return {**node, "minProperties": shape.fewest} if shape.fewest else node
 

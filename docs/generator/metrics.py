@@ -9,6 +9,14 @@ from docs.generator.pages import table
 from tidegauge.assess.counts import STATE_MEANINGS
 from tidegauge.assess.detectors import DETECTORS
 from tidegauge.config.definitions import DEFINITIONS
+from tidegauge.config.drift_definitions import (
+    CONDITION_MEANINGS,
+    DRIFT_DEFINITIONS,
+    FEATURE_STATE_MEANINGS,
+    REFERENCE_MEANINGS,
+    SCHEMA_CHANGE_MEANINGS,
+    WATCHED_MEANINGS,
+)
 from tidegauge.config.metrics import METRICS
 from tidegauge.decode.columns import REASON_MEANINGS
 from tidegauge.join.join import RESULT_MEANINGS
@@ -28,6 +36,15 @@ _UNITS = {
     "lower": "the metric's own",
     "upper": "the metric's own",
     "objective": "the metric's own",
+    "distance": "the statistic's own",
+    "excess": "the statistic's own",
+    "p_value": "probability, 0 to 1",
+    "features_detected": "a count",
+    "detected": "0 or 1",
+    "changed": "0 or 1",
+    "evidence": "none",
+    "threshold": "as the evidence",
+    "effect": "a factor, at least 1",
 }
 
 
@@ -37,6 +54,12 @@ def parts() -> Mapping[str, str]:
         "families": _families(families()),
         "labels": _words("label", {name: LABELS[name] for name in sorted(_labels())}),
         "metrics": "\n\n".join(_metric(name) for name in DEFINITIONS),
+        "statistics": "\n\n".join(_statistic(name) for name in DRIFT_DEFINITIONS),
+        "watched": _words("feature", WATCHED_MEANINGS),
+        "references": _words("reference", REFERENCE_MEANINGS),
+        "conditions": _words("condition", CONDITION_MEANINGS),
+        "feature-states": _words("state", FEATURE_STATE_MEANINGS),
+        "schema-changes": _words("change", SCHEMA_CHANGE_MEANINGS),
         "states": _words("state", STATE_MEANINGS),
         "results": _words("result", RESULT_MEANINGS),
         "records": _words("result", {**RECORD_RESULTS, **REASON_MEANINGS}),
@@ -104,5 +127,22 @@ def _metric(name: str) -> str:
         f"- tasks: {tasks}; channels: {', '.join(rows[0].kinds)}",
         f"- interval: {definition.interval}",
         f"- several exporters: {definition.merge}",
+    ]
+    return "\n".join(lines + ([f"- after: {definition.source}"] if definition.source else []))
+
+
+def _statistic(name: str) -> str:
+    definition = DRIFT_DEFINITIONS[name]
+    lines = [
+        f"### `{name}`",
+        "",
+        definition.sentence,
+        "",
+        f"- formula: {definition.formula}",
+        f"- range: {definition.range}",
+        f"- by chance alone: {definition.noise}",
+        f"- thresholds that people know: {definition.folklore}",
+        f"- the same elsewhere: {definition.same_as}",
+        f"- use it: {definition.use}",
     ]
     return "\n".join(lines + ([f"- after: {definition.source}"] if definition.source else []))

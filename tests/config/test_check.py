@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tidegauge.assess.detectors import quality
 from tidegauge.assess.measures import scored
 from tidegauge.assess.measures.measure import PROPORTION
@@ -92,6 +94,10 @@ model fraud: binary, owned by payments
     so is each value of country: of those said to be failing, at most one in ten is not
     false alarms: one in 90d of the model at most, on average, and as many of slices
     learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
+  drift: score, answers, labels, features over 24h against training, previous_version, trailing; published as psi
+    called drift if it moved by 0.02 more than by chance (population stability index);\
+ false alarms: one in 90d of the model at most, on average
+    learned first: none, its bins are those of the reference
 
 models not named above (at most 100): multiclass
   channel outcome: complete, mature after 0s; silence then means nothing
@@ -109,6 +115,10 @@ models not named above (at most 100): multiclass
   change: each version is watched for getting worse by accuracy of outcome
     false alarms: one in 90d of the model at most, on average
     learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
+  drift: answers, labels over 24h against previous_version, trailing, first; published as psi
+    called drift if it moved by 0.02 more than by chance (population stability index);\
+ false alarms: one in 90d of the model at most, on average
+    learned first: 2,000 predictions; 10,000, and 24h of them, are what later ones are compared with
 """
     )
 
@@ -141,6 +151,31 @@ def test_the_promise_about_false_alarms_is_said_as_it_was_configured(tmp_path: P
     told = told_of(tmp_path, "    change: {false_alarm_interval: 30d, learning: 12h}\n")
     assert "false alarms: one in 30d of the model at most, on average\n" in told
     assert "and 12h of the model with its daily and weekly cycle; of later versions 12h\n" in told
+
+
+def test_what_is_watched_for_drift_is_said_as_it_was_configured(tmp_path: Path) -> None:
+    told = told_of(
+        tmp_path,
+        "    features: {age: {type: numeric, importance: 0.3}, text: text_length}\n"
+        "    drift: {windows: [1h], statistics: [wasserstein, psi], references: [trailing], multivariate: true,"
+        " minimum_effect: 0.1, false_alarm_interval: 30d, learning: 500}\n",
+    )
+    assert "  features: age (numeric, importance 0.3), text (text_length)\n" in told
+    assert "  drift: answers, labels, features over 1h against trailing; published as wasserstein, psi\n" in told
+    assert "    so is the joint distribution of the numbers among the features\n" in told
+    assert "moved by 0.1 more than by chance" in told
+    assert "false alarms: one in 30d of the model at most" in told
+    assert "    learned first: 500 predictions\n" in told
+
+
+@pytest.mark.parametrize("task", ["ranking", "text"])
+def test_of_lists_and_texts_without_features_nothing_is_said_to_be_watched(task: str, tmp_path: Path) -> None:
+    file = tmp_path / "tidegauge.yml"
+    model = f"{{name: m, task: {task}, " + "feedback: {o: {maturity: 1h}}%s}"
+    file.write_text(f"sources: [{{predictions: p}}]\nmodels: [{model % ''}]\n")
+    assert "drift: nothing is watched" in explain(load(file))
+    file.write_text(f"sources: [{{predictions: p}}]\nmodels: [{model % ', features: {age: numeric}'}]\n")
+    assert "drift: features over 24h" in explain(load(file))
 
 
 def test_what_is_said_to_be_needed_is_what_the_comparisons_and_detectors_need() -> None:

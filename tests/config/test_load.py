@@ -10,7 +10,19 @@ from pathlib import Path
 import pytest
 
 from tidegauge.config.load import load
-from tidegauge.config.settings import DAY, HOUR, MINUTE, SECOND, Channel, Model, Objective, Release, Settings, Source
+from tidegauge.config.settings import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    Channel,
+    Feature,
+    Model,
+    Objective,
+    Release,
+    Settings,
+    Source,
+)
 
 CONTRACT = """\
 state: state                          # directory; embedded, needs no server
@@ -92,7 +104,7 @@ def test_the_contracts_example_loads_verbatim(loads: Loader, tmp_path: Path) -> 
                 channels=(Channel("outcome", "complete", HOUR, None),),
                 owner="payments",
                 positive_label="1",
-                features=(("amount", "numeric"), ("country", "categorical")),
+                features=(Feature("amount", "numeric"), Feature("country", "categorical")),
                 slices=("country",),
                 windows=(HOUR, DAY),
                 reference=tmp_path / "reference.csv",

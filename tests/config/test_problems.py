@@ -143,7 +143,7 @@ CASES = [
             "models[0].features",
             "features",
             "a list",
-            "numeric or categorical",
+            "a type, or to a feature",
             "",
         ),
         ("windows: [1h, 24h]", "features: {a: text}", "models[0].features.a", "features", '"text"', "numeric, cat", ""),

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from tidegauge.config.settings import Channel, Model, Settings, Signal, Source
+from tidegauge.config.settings import Channel, Feature, Model, Settings, Signal, Source
 from tidegauge.decode import Categorical, FeedbackColumns, FeedbackDecoder, PredictionColumns, PredictionDecoder
 
 PREDICTIONS = Source("predictions", "predictions", "/logs/*")
@@ -16,7 +16,7 @@ FRAUD = Model(
     "fraud",
     "binary",
     (Channel("outcome"), Channel("audit", "sample")),
-    features=(("amount", "numeric"), ("country", "categorical")),
+    features=(Feature("amount", "numeric"), Feature("country", "categorical")),
     slices=("country", "plan"),
 )
 DELAY = Model("delay", "regression", (Channel("arrival"),))

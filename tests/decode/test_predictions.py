@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.decode.logs import ANIMAL, DELAY, FRAUD, PREDICTIONS, lines, predict, prediction_rows, reasons, settings_for
+from tidegauge.config.settings import Feature
 from tidegauge.decode import PredictionDecoder
 from tidegauge.decode.identifiers import hash_ids
 
@@ -331,7 +332,7 @@ def test_two_fields_may_share_a_place_but_not_contain_each_other() -> None:
 
 
 def test_a_feature_whose_models_disagree_about_its_type_is_read_as_either() -> None:
-    other = replace(FRAUD, name="spam", features=(("country", "numeric"),))
+    other = replace(FRAUD, name="spam", features=(Feature("country", "numeric"),))
     rows = predict(
         record(model="spam", features={"country": 3}),
         record(model="fraud", features={"country": "SE"}),

@@ -19,7 +19,7 @@ from tidegauge.config.load import ConfigurationError, load
 from tidegauge.config.metrics import METRICS, REPORTED, SCORED, comparable_names, metric_names
 from tidegauge.config.rules import TASKS_OF_ORIGIN
 from tidegauge.config.schema import FEEDBACK_FIELDS, PREDICTION_FIELDS
-from tidegauge.config.settings import KINDS, TASKS, WORDY
+from tidegauge.config.settings import DRIFT_REFERENCES, DRIFT_STATISTICS, FEATURE_KINDS, KINDS, TASKS, WORDY
 from tidegauge.config.yaml_lines import read_nodes, scalar
 
 ROOT = Path(__file__).parents[2]
@@ -166,6 +166,25 @@ BROKEN = {
     "a whole number that is too small": (MODEL, f"{MODEL}    max_series: 99\n"),
     "a whole number that is true": (MODEL, f"{MODEL}    minimum_samples: true\n"),
     "a feature of an unknown type": (MODEL, f"{MODEL}    features: {{a: text}}\n"),
+    "a feature of an unknown type that says more": (MODEL, f"{MODEL}    features: {{a: {{type: text}}}}\n"),
+    "a feature without a type": (MODEL, f"{MODEL}    features: {{a: {{importance: 1}}}}\n"),
+    "a feature of negative importance": (MODEL, f"{MODEL}    features: {{a: {{type: numeric, importance: -1}}}}\n"),
+    "an unknown key of a feature": (MODEL, f"{MODEL}    features: {{a: {{type: numeric, weight: 1}}}}\n"),
+    "a feature with a reserved name": (MODEL, f"{MODEL}    features: {{'@score': numeric}}\n"),
+    "a feature without a name": (MODEL, f"{MODEL}    features: {{'': numeric}}\n"),
+    "an unknown key of drift": (MODEL, f"{MODEL}    drift: {{threshold: 0.1}}\n"),
+    "an unknown statistic": (MODEL, f"{MODEL}    drift: {{statistics: [kl]}}\n"),
+    "the same statistic twice": (MODEL, f"{MODEL}    drift: {{statistics: [psi, psi]}}\n"),
+    "no statistic": (MODEL, f"{MODEL}    drift: {{statistics: []}}\n"),
+    "an unknown reference": (MODEL, f"{MODEL}    drift: {{references: [production]}}\n"),
+    "a minimum effect of nothing": (MODEL, f"{MODEL}    drift: {{minimum_effect: 0}}\n"),
+    "too large a minimum effect": (MODEL, f"{MODEL}    drift: {{minimum_effect: 10.5}}\n"),
+    "bins of too few predictions": (MODEL, f"{MODEL}    drift: {{learning: 99}}\n"),
+    "bins of too many predictions": (MODEL, f"{MODEL}    drift: {{learning: 100001}}\n"),
+    "multivariate as text": (MODEL, f"{MODEL}    drift: {{multivariate: 'yes'}}\n"),
+    "multivariate as a number": (MODEL, f"{MODEL}    drift: {{multivariate: 1}}\n"),
+    "no windows of drift": (MODEL, f"{MODEL}    drift: {{windows: []}}\n"),
+    "a past of less than a week": (MODEL, f"{MODEL}    drift: {{trailing: 3600}}\n"),
     "features as a list": (MODEL, f"{MODEL}    features: [a]\n"),
     "a slice that is a mapping": (MODEL, f"{MODEL}    slices: [{{a: b}}]\n"),
     "an objective on nothing known": (MODEL, f"{MODEL}    objectives: {{acuracy: 0.9}}\n"),
@@ -282,6 +301,25 @@ def signals(task: str) -> st.SearchStrategy[Any]:
     return st.sampled_from(told + fitting)
 
 
+features = st.one_of(
+    st.sampled_from(FEATURE_KINDS),
+    st.fixed_dictionaries({"type": st.sampled_from(FEATURE_KINDS)}, optional={"importance": st.floats(0, 1e6)}),
+)
+drifts = st.fixed_dictionaries(
+    {},
+    optional={
+        "statistics": st.lists(st.sampled_from(DRIFT_STATISTICS), min_size=1, unique=True),
+        "references": st.lists(st.sampled_from(DRIFT_REFERENCES), min_size=2, unique=True),
+        "minimum_effect": st.floats(0.001, 10),
+        "false_alarm_interval": st.sampled_from(["30d", "365d"]),
+        "learning": st.integers(100, 5_000),
+        "first": st.integers(5_000, 1_000_000),
+        "trailing": st.sampled_from(["7d", "28d", 7 * 86_400, "56d", "168h"]),
+        "multivariate": st.booleans(),
+    },
+)
+
+
 @st.composite
 def models(draw: st.DrawFn) -> dict[str, Any]:
     task = draw(st.sampled_from(TASKS))
@@ -290,7 +328,8 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
     kinds = tuple({channel.get("kind", "complete") for channel in feedback.values()})
     optional: dict[str, st.SearchStrategy[Any]] = {
         "owner": names,
-        "features": st.dictionaries(names, st.sampled_from(["numeric", "categorical"]), max_size=3),
+        "features": st.dictionaries(names, features, max_size=3),
+        "drift": drifts,
         "slices": st.lists(word, unique=True, max_size=3),
         "windows": st.lists(st.sampled_from(["1h", "24h", "7d", 60, "5m", "90d"]), unique=True, min_size=1, max_size=3),
         "objectives": st.dictionaries(st.sampled_from(metric_names(task, kinds)), st.floats(0, 0.9), max_size=3),

@@ -12,7 +12,19 @@ from pathlib import Path
 from tidegauge.config.durations import describe_duration, format_duration
 from tidegauge.config.metrics import tested
 from tidegauge.config.panes import pane_width
-from tidegauge.config.settings import DAY, EARLY, ERROR_RATIO, SIGNAL_PREFIX, Channel, Model, Settings, Source
+from tidegauge.config.settings import (
+    DAY,
+    EARLY,
+    ERROR_RATIO,
+    FIRST,
+    SIGNAL_PREFIX,
+    WORDY,
+    Channel,
+    Feature,
+    Model,
+    Settings,
+    Source,
+)
 
 LEAST_TRAFFIC, REFERENCE_ROWS, LEARNED_ROWS = 1000, 200, 5000
 HOURS_TO_COMPARE, DAYS_TO_PROMOTE = 24, 7
@@ -77,7 +89,7 @@ def _model(model: Model, heading: str) -> Iterator[str]:
     if model.classes:
         yield f"  classes: {', '.join(model.classes)}"
     if model.features:
-        yield "  features: " + ", ".join(f"{name} ({kind})" for name, kind in model.features)
+        yield "  features: " + ", ".join(map(_feature, model.features))
     if model.slices:
         yield f"  slices: {', '.join(model.slices)}"
     if model.reference:
@@ -86,6 +98,12 @@ def _model(model: Model, heading: str) -> Iterator[str]:
         yield f"  objective: {objective.metric} {_SIGNS[objective.direction]} {objective.target:g}"
     yield from _release(model)
     yield from _change(model)
+    yield from _drift(model)
+
+
+def _feature(feature: Feature) -> str:
+    importance = "" if feature.importance is None else f", importance {feature.importance:g}"
+    return f"{feature.name} ({feature.kind}{importance})"
 
 
 def _release(model: Model) -> Iterator[str]:
@@ -142,6 +160,31 @@ def _change(model: Model) -> Iterator[str]:
         f"    learned first: {LEARNED_ROWS:,} outcomes of each, and {describe_duration(change.learning)} of the model "
         f"with its daily and weekly cycle; of later versions {describe_duration(day)}"
     )
+
+
+def _drift(model: Model) -> Iterator[str]:
+    """What is watched for having moved, against what, and what is promised about alarms."""
+    drift = model.drift
+    answers = {"binary": ["score", "answers", "labels"]}.get(model.task, ["answers", "labels"])
+    answers = [] if model.task in WORDY else answers
+    watched = [*answers, *(["features"] if model.features else [])]
+    if not watched:
+        yield "  drift: nothing is watched; a ranking or text is watched by its features"
+        return
+    windows = ", ".join(map(format_duration, drift.windows))
+    yield (
+        f"  drift: {', '.join(watched)} over {windows} against {', '.join(model.drift_references)}; "
+        f"published as {', '.join(drift.statistics)}"
+    )
+    if drift.multivariate:
+        yield "    so is the joint distribution of the numbers among the features"
+    yield (
+        f"    called drift if it moved by {drift.minimum_effect:g} more than by chance (population stability index); "
+        f"false alarms: one in {describe_duration(drift.false_alarm_interval)} of the model at most, on average"
+    )
+    bins = "none, its bins are those of the reference" if model.reference else f"{drift.learning:,} predictions"
+    first = f"; {drift.first:,}, and 24h of them, are what later ones are compared with"
+    yield f"    learned first: {bins}{first if FIRST in model.drift_references else ''}"
 
 
 def _tested(model: Model) -> list[tuple[str, str]]:

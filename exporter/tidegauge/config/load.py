@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegauge.config import settings
+from tidegauge.config.drift_rules import default_windows
 from tidegauge.config.metrics import find_metric
 from tidegauge.config.problems import ConfigurationError, Problem
 from tidegauge.config.rules import check_models, check_sources
@@ -18,6 +19,8 @@ from tidegauge.config.settings import (
     DAY,
     Change,
     Channel,
+    Drift,
+    Feature,
     Links,
     Model,
     Objective,
@@ -121,6 +124,7 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         "objectives",
         "release",
         "change",
+        "drift",
         "horizon",
     )
     kept = {name: value for name, value in values.items() if name not in plain}
@@ -132,7 +136,7 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         signals=signals,
         normalize=tuple(values.get("normalize", ())),
         classes=tuple(values.get("classes", ())),
-        features=tuple(values.get("features", {}).items()),
+        features=tuple(_feature(name, feature) for name, feature in values.get("features", {}).items()),
         slices=tuple(values.get("slices", ())),
         windows=windows,
         reference=base / values["reference"] if "reference" in values else None,
@@ -141,6 +145,7 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         ),
         release=_release(values.get("release", {})),
         change=Change(**values.get("change", {})),
+        drift=_drift(values.get("drift", {}), windows),
         horizon=values.get("horizon", max(longest_wait, DAY)),
         **kept,
     )
@@ -165,6 +170,18 @@ def _signal(name: str, values: str | dict[str, Any]) -> Signal:
         field=values.get("field", ""),
         better=values.get("better"),
     )
+
+
+def _feature(name: str, values: str | dict[str, Any]) -> Feature:
+    if isinstance(values, str):
+        return Feature(name, values)
+    return Feature(name, values["type"], values.get("importance"))
+
+
+def _drift(values: dict[str, Any], windows: tuple[int, ...]) -> Drift:
+    kept: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    kept["windows"] = tuple(sorted(values.get("windows", default_windows(windows))))
+    return Drift(**kept)
 
 
 def _release(values: dict[str, Any]) -> Release:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tidegauge.config.drift_rules import check_drift
 from tidegauge.config.durations import describe_duration, format_duration
 from tidegauge.config.metrics import Metric, comparable_names, find_metric, is_comparable, metric_names
 from tidegauge.config.panes import PANE_WIDTHS, pane_width
@@ -41,6 +42,9 @@ TASKS_OF_ORIGIN = {
 NUMBERS = ("score", "scores", "latency_ms", "weight", "count")
 """Fields of predictions that are read as numbers."""
 
+_TEXTS = ("categorical", "boolean", INVALID)
+"""Kinds of features whose values are read as they are written; what was refused is not judged by."""
+
 _GRACE = next(key.default for key in MODEL.keys if key.name == "grace")
 
 
@@ -65,6 +69,7 @@ def check_models(models: list[Any], base: Path, findings: Findings) -> None:
         _check_reference(model, base, place, findings)
         _check_objectives(model, task, place, findings)
         _check_margins(model, task, place, findings)
+        check_drift(model, place, findings)
 
 
 def check_sources(sources: list[Any], models: list[Any], findings: Findings) -> None:
@@ -323,9 +328,7 @@ def _check_rules(sources: list[Any], models: list[Any], findings: Findings) -> N
         if "predictions" in source and fields is not INVALID:
             mapped = {name: tuple(path.split(".")) for name, path in fields.items() if path is not INVALID}
             read |= _paths_of_values({name: mapped.get(name, (name,)) for name in PREDICTION_FIELDS}, models)
-    features = [model.get("features", INVALID) for model in models if model is not INVALID]
-    kinds = [kind for kinds in features if kinds is not INVALID for kind in kinds.items()]
-    numbers = {("features", str(name)) for name, kind in kinds if kind == "numeric"}
+    numbers = {("features", name) for model in models for name, kind in _features(model) if kind not in _TEXTS}
     for index, model in enumerate(models):
         signals = INVALID if model is INVALID else model.get("signals", INVALID)
         for name, signal in ({} if signals is INVALID else signals).items():
@@ -341,6 +344,13 @@ def _check_rules(sources: list[Any], models: list[Any], findings: Findings) -> N
                     findings.add(("models", index, "signals", name, "field"), found, "a place of its own in the record")
                     break
             read.setdefault(path, f"another rule ({name})")
+
+
+def _features(model: Any) -> list[tuple[str, Any]]:
+    """(name, kind) of a model's features; INVALID for a kind that was refused."""
+    features = INVALID if model is INVALID else model.get("features", INVALID)
+    listed_ones = {} if features is INVALID else features
+    return [(name, one.get("type", INVALID) if isinstance(one, dict) else one) for name, one in listed_ones.items()]
 
 
 def _paths_of_values(fields: Mapping[str, tuple[str, ...]], models: list[Any]) -> dict[tuple[str, ...], str]:

@@ -13,12 +13,13 @@ from tidegauge.config import record_fields, settings
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import COMPARABLE, DIRECTIONS, METRIC_NAMES
 from tidegauge.config.panes import LONGEST_WINDOW, PANE_WIDTHS, SHORTEST_WINDOW
-from tidegauge.config.settings import DAY, HOUR, MINUTE
+from tidegauge.config.settings import DAY, HOUR, MINUTE, WEEK
 from tidegauge.config.shapes import (
     Choice,
     DottedPath,
     Duration,
     Either,
+    Flag,
     Integer,
     Items,
     Key,
@@ -267,6 +268,92 @@ CHANGE = Section(
     ),
 )
 
+FEATURE = Section(
+    "a feature",
+    (
+        Key(
+            "type",
+            Choice(settings.FEATURE_KINDS),
+            "What its values are. `numeric`: JSON numbers. `categorical`: texts, numbers or booleans, each a name."
+            " `boolean`: true or false, 1 or 0. `text_length`: a text, of which only the number of characters is"
+            " watched. `embedding`: a list of numbers, watched as a whole.",
+        ),
+        _key(
+            settings.Feature,
+            "importance",
+            Number(0),
+            "How much the model heeds the feature, in any unit that all features share: a mean absolute SHAP value, a"
+            " gain. It ranks what moved by what matters; it neither raises an alarm nor holds one back.",
+        ),
+    ),
+)
+
+DRIFT = Section(
+    "drift",
+    (
+        Key(
+            "windows",
+            Items(Duration(SHORTEST_WINDOW, LONGEST_WINDOW), "durations", fewest=1),
+            "Of the model's `windows`, those that drift is published for. A short one shows larger changes only.",
+            (),
+            "the longest of at most 24h, or the shortest",
+        ),
+        _key(
+            settings.Drift,
+            "statistics",
+            Items(Choice(settings.DRIFT_STATISTICS), "statistics", fewest=1),
+            "Which distances are published; what is detected does not depend on them. See"
+            " [statistics](drift.md#statistics).",
+        ),
+        _key(
+            settings.Drift,
+            "references",
+            Items(Choice(settings.DRIFT_REFERENCES), "references", fewest=1),
+            "What the inputs are compared with; see [references](drift.md#references). `training` needs `reference`;"
+            " `first` is used only where `training` is not.",
+        ),
+        _key(
+            settings.Drift,
+            "minimum_effect",
+            Number(0, 10, above=True),
+            "How far a feature must have moved to be called drift, however certain the change is: population stability"
+            " index less its noise floor. 0.02 is what a bell curve has that moved by 0.14 of its standard deviation.",
+        ),
+        _key(
+            settings.Drift,
+            "false_alarm_interval",
+            Duration(MINUTE, 100 * YEAR),
+            "At most one false alarm in this time, on average, over all that is watched of the model for drift.",
+        ),
+        _key(
+            settings.Drift,
+            "learning",
+            Integer(100, 100_000),
+            "From how many predictions the bins are learned where no reference file gives them.",
+        ),
+        _key(
+            settings.Drift,
+            "first",
+            Integer(100, 100_000_000),
+            "How many predictions the reference `first` takes, and at least 24 hours of them. At least `learning`.",
+        ),
+        _key(
+            settings.Drift,
+            "trailing",
+            Duration(WEEK, 8 * WEEK),
+            "How far back the reference `trailing` reaches, in whole weeks: each hour is compared with the same hour of"
+            " the week before.",
+        ),
+        _key(
+            settings.Drift,
+            "multivariate",
+            Flag(),
+            "Whether the joint distribution of the inputs is watched too (`@inputs`, `@reconstruction`): it shows what"
+            " no single feature does, and costs more.",
+        ),
+    ),
+)
+
 MODEL = Section(
     "a model",
     (
@@ -302,8 +389,13 @@ MODEL = Section(
         ),
         Key(
             "features",
-            Named("feature names to numeric or categorical", Choice(("numeric", "categorical"))),
-            "The inputs to watch: a mapping from name to `numeric` or `categorical`.",
+            Named(
+                "feature names to a type, or to a feature",
+                Either(Choice(settings.FEATURE_KINDS), FEATURE),
+                reserved=settings.RESERVED,
+            ),
+            "The inputs to watch: a mapping from a feature's name in the record to its type, or to type and"
+            " importance. No name begins with `@`.",
             (),
         ),
         _key(
@@ -347,6 +439,7 @@ MODEL = Section(
         ),
         Key("release", RELEASE, "How releases are judged.", None),
         Key("change", CHANGE, "How it is noticed that a version gets worse by itself.", None),
+        Key("drift", DRIFT, "How it is noticed that what the model sees and answers has moved.", None),
         Key(
             "horizon",
             Duration(MINUTE, YEAR),

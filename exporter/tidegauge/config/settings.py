@@ -14,6 +14,7 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
+WEEK = 7 * DAY
 
 TASKS = ("binary", "multiclass", "regression", "ranking", "text")
 CLASSIFICATION = ("binary", "multiclass")
@@ -31,6 +32,22 @@ ORIGINS = ("feedback", "confidence", "entropy", "abstention", "answer_length", "
 """Where a signal comes from: feedback, or a property of the prediction record."""
 BOOLEAN_ORIGINS = ("abstention", "disagreement")
 NORMALIZATIONS = ("lowercase", "remove_punctuation")
+FEATURE_KINDS = ("numeric", "categorical", "boolean", "text_length", "embedding")
+RESERVED = "@"
+"""Names of what Tidegauge watches besides the model's features begin so: `@score`, `@prediction`."""
+DRIFT_STATISTICS = (
+    "psi",
+    "jensen_shannon",
+    "hellinger",
+    "total_variation",
+    "l_infinity",
+    "kolmogorov_smirnov",
+    "wasserstein",
+    "chi_squared",
+)
+TRAINING, PREVIOUS_VERSION, TRAILING, FIRST = "training", "previous_version", "trailing", "first"
+DRIFT_REFERENCES = (TRAINING, PREVIOUS_VERSION, TRAILING, FIRST)
+"""What features are compared with, in the order of how much a difference says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +121,30 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """One input of the model that is watched."""
+
+    name: str  # never begins with RESERVED
+    kind: str  # one of FEATURE_KINDS
+    importance: float | None = None  # how much the model heeds it, in any unit; None: not said
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How it is noticed that what a model sees and answers has moved."""
+
+    windows: tuple[int, ...] = (DAY,)  # ms, ascending, of the model's windows; load chooses one where none is named
+    statistics: tuple[str, ...] = ("psi",)  # of DRIFT_STATISTICS
+    references: tuple[str, ...] = DRIFT_REFERENCES  # as named; see Model.drift_references
+    minimum_effect: float = 0.02  # excess PSI below which nothing is called drift
+    false_alarm_interval: int = 90 * DAY  # ms; at most one false alarm in this time, over all that is watched
+    learning: int = 2_000  # predictions from which bins are learned, where no reference file gives them
+    first: int = 10_000  # predictions of the reference "first"; it takes 24 hours at least
+    trailing: int = 4 * WEEK  # ms; whole weeks of its own past that a version is compared with
+    multivariate: bool = False  # whether the joint distribution of the inputs is watched too
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     name: str
     task: str
@@ -113,7 +154,7 @@ class Model:
     threshold: float = 0.5  # binary: a record with a score and no prediction is answered by this
     classes: tuple[str, ...] = ()  # multiclass: known classes, in order; others are learned up to max_classes
     max_classes: int = 50
-    features: tuple[tuple[str, str], ...] = ()  # (name, "numeric" | "categorical")
+    features: tuple[Feature, ...] = ()
     slices: tuple[str, ...] = ()
     windows: tuple[int, ...] = (HOUR, DAY)  # ms, ascending
     reference: Path | None = None
@@ -123,6 +164,7 @@ class Model:
     objectives: tuple[Objective, ...] = ()
     release: Release = Release()
     change: Change = Change()
+    drift: Drift = Drift()
     horizon: int = 0  # ms; how long a prediction waits for feedback; 0: chosen by load from maturity and windows
     grace: int = 5 * MINUTE  # ms; beyond maturity before a block is sealed
     block: int = 5 * MINUTE  # ms; width of a sealed block
@@ -141,6 +183,12 @@ class Model:
             for signal in self.signals
             if signal.origin == "feedback"
         )
+
+    @property
+    def drift_references(self) -> tuple[str, ...]:
+        """What the model can be compared with: training needs a reference file, and first stands in for it."""
+        usable = [one for one in self.drift.references if one != TRAINING or self.reference is not None]
+        return tuple(one for one in usable if one != FIRST or TRAINING not in usable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,18 @@ class Label:
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false."""
+
+    allowed: str = "true or false"
+
+    def read(self, value: Scalar, raw: str) -> bool:
+        if not isinstance(value, bool):
+            raise Refused
+        return value
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few words."""
 
@@ -114,20 +126,21 @@ class Integer:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A finite number within bounds, both included; infinite bounds mean none."""
+    """A finite number within bounds, both included unless said; infinite bounds mean none."""
 
     low: float = -math.inf
     high: float = math.inf
+    above: bool = False  # the low bound itself is not allowed
 
     @property
     def allowed(self) -> str:
-        return between(self.low, self.high)
+        return f"a number above {self.low:g}, up to {self.high:g}" if self.above else between(self.low, self.high)
 
     def read(self, value: Scalar, raw: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused
         number = float(value)
-        if not math.isfinite(number) or not self.low <= number <= self.high:
+        if not math.isfinite(number) or not self.low <= number <= self.high or (self.above and number == self.low):
             raise Refused
         return number
 
@@ -254,6 +267,7 @@ Leaf = (
     Text
     | DottedPath
     | Label
+    | Flag
     | Choice
     | Integer
     | Number
@@ -288,6 +302,7 @@ class Named:
     options: tuple[str, ...] = ()
     fewest: int = 0
     prefix: str = ""  # names that begin so are taken besides the options
+    reserved: str = ""  # names that begin so are not the user's to give
 
     def takes(self, name: str) -> bool:
         """Whether this may be a name."""

@@ -116,6 +116,8 @@ def _named(node: yaml.Node, shape: Named, findings: Findings, place: Place) -> A
             findings.add((*place, name), f"an unknown name {quote(name)}", listed(options), suggest(name, options))
         elif not 1 <= len(name) <= 256 or not name.isprintable():
             findings.add((*place, name), f"the name {quote(name)}", "names of 1 to 256 characters on one line")
+        elif shape.reserved and name.startswith(shape.reserved):
+            findings.add((*place, name), f"the name {quote(name)}", f"names that do not begin with {shape.reserved}")
         else:
             values[name] = walk(child, shape.value, findings, (*place, name))
     return values

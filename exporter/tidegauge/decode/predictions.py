@@ -99,9 +99,9 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
     fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
     features: dict[str, str] = dict.fromkeys(slices, "text")
     for model in models:
-        for name, kind in model.features:
-            column_kind = "number" if kind == "numeric" else "text"
-            features[name] = column_kind if features.get(name, column_kind) == column_kind else "text"
+        for feature in model.features:
+            column_kind = "number" if feature.kind == "numeric" else "text"
+            features[feature.name] = column_kind if features.get(feature.name, column_kind) == column_kind else "text"
     fields += [
         Field(f"features.{name}", at("features", name), kind, wanted=name in slices) for name, kind in features.items()
     ]

@@ -324,6 +324,112 @@ MODEL_OBJECTIVE_BREACH_LATEST_TIMESTAMP_SECONDS = _gauge(
     *_WATCHED,
 )
 
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+_FEATURE = (*_VERSION, "feature")
+_FEATURE_WINDOW = (*_FEATURE, "window")
+_REFERENCE = (*_VERSION, "reference", "window")
+_COMPARED_FEATURE = (*_FEATURE, "reference", "window")
+_DISTANCE = (*_FEATURE, "statistic", "reference", "window")
+
+MODEL_DRIFT_FEATURES_DETECTED = _gauge(
+    "model_drift_features_detected",
+    "How many of the configured features are not distributed as in the reference, by model_drift_detected; score, "
+    f"prediction and label are not among them. {_PER_REPLICA}.",
+    *_REFERENCE,
+)
+MODEL_DRIFT_DETECTED = _gauge(
+    "model_drift_detected",
+    "1 while the feature is not distributed as in the reference, else 0: the evidence over time has reached its "
+    "threshold (e-BH over the features), and the population stability index exceeds its noise floor by minimum_effect.",
+    *_COMPARED_FEATURE,
+)
+MODEL_DRIFT_START_TIMESTAMP_SECONDS = _gauge(
+    "model_drift_start_timestamp_seconds",
+    "When the drift that is detected seems to have begun, in seconds since the epoch.",
+    *_FEATURE,
+    "reference",
+)
+MODEL_DRIFT_EXCESS = _gauge(
+    "model_drift_excess",
+    "model_drift_distance less its noise floor, which is the distance that so many predictions have on average where "
+    f"nothing has moved: about 0 without drift, whatever the window, and below 0 by chance. {_PER_REPLICA}.",
+    *_DISTANCE,
+)
+MODEL_DRIFT_DISTANCE = _gauge(
+    "model_drift_distance",
+    "How far the feature's distribution over the window is from the reference, by the statistic's own definition: 0 "
+    f"where they are equal. It has a noise floor that falls as the window grows. {_PER_REPLICA}.",
+    *_DISTANCE,
+)
+MODEL_DRIFT_CONTRIBUTION_RATIO = _gauge(
+    "model_drift_contribution_ratio",
+    "The feature's share of what has moved, by its excess times its importance where importances are configured: 0 to "
+    f"1, and 1 in all; 0 of every feature where nothing has. {_PER_REPLICA}.",
+    *_COMPARED_FEATURE,
+)
+MODEL_DRIFT_P_VALUE = _gauge(
+    "model_drift_p_value",
+    "How probable a difference like the window's is where nothing has moved, 0 to 1: Pearson's test of the bins, less "
+    "what repeated units add. For looking, never for alerts: looked at often enough, it is small some time. "
+    f"{_PER_REPLICA}.",
+    *_COMPARED_FEATURE,
+)
+MODEL_DRIFT_EVIDENCE = _gauge(
+    "model_drift_evidence",
+    "Evidence that the feature has moved: the likelihood ratio of the sealed blocks of the run, which begins anew "
+    f"whenever they speak against it; 1 without a run. It may be looked at as often as one likes. {_PER_REPLICA}.",
+    *_FEATURE,
+    "reference",
+)
+MODEL_DRIFT_EVIDENCE_THRESHOLD = _gauge(
+    "model_drift_evidence_threshold",
+    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times what is compared, over the "
+    "tenth of false discoveries that e-BH allows; the more features have moved, the lower.",
+    *_VERSION,
+    "reference",
+)
+MODEL_DRIFT_REFERENCE_RECORDS = _gauge(
+    "model_drift_reference_records",
+    "How many predictions the reference amounts to; 0 while there is none yet. Where the window is weighed against "
+    f"several times, their effective number. {_PER_REPLICA}.",
+    *_REFERENCE,
+)
+MODEL_DRIFT_DESIGN_EFFECT = _gauge(
+    "model_drift_design_effect",
+    "How many predictions tell as much as one independent one, at least 1: predictions of the same unit resemble each "
+    f"other. {_PER_REPLICA}.",
+    *_FEATURE_WINDOW,
+)
+MODEL_FEATURE_STATE = _gauge(
+    "model_feature_state",
+    "1 for the state that the feature's data is in, 0 for the others: ok, learning, insufficient_samples, vanished, "
+    "invalid, constant, stuck, missing, unseen, out_of_range.",
+    *_FEATURE_WINDOW,
+    "state",
+)
+MODEL_SCHEMA_CHANGED = _gauge(
+    "model_schema_changed",
+    "1 while the records' features are not those they were: one has appeared that is not configured, or one has "
+    "vanished; else 0.",
+    "model",
+    "feature",
+    "change",
+)
+MODEL_FEATURE_IMPORTANCE_RATIO = _gauge(
+    "model_feature_importance_ratio",
+    "The feature's share of the importances that are configured: 0 to 1, and 1 in all.",
+    "model",
+    "feature",
+)
+MODEL_FEATURE_RECORDS = _gauge(
+    "model_feature_records",
+    "Predictions in the window by the condition of the feature's value: valid, missing, unseen, invalid, non_finite; and "
+    f"out_of_range, which is a part of valid. Statistical weights do not count. {_SUMMABLE}.",
+    *_FEATURE_WINDOW,
+    "condition",
+)
+
 # --- quality by class and by slice ------------------------------------------------------------------------------------
 
 MODEL_CLASS_QUALITY_SCORE = _gauge(
@@ -453,6 +559,24 @@ MODEL_CALIBRATION_BIN_OBSERVED = _gauge(
     "model_calibration_bin_observed",
     f"Weighted positives (multiclass: right answers) that came true in the bin. {_SUMMABLE}.",
     *_CALIBRATION,
+)
+
+MODEL_FEATURE_BIN_RECORDS = _gauge(
+    "model_feature_bin_records",
+    "Predictions in the window by the bin of the feature's value; none is what is missing, invalid or not finite. "
+    "Exporters with the same reference file have the same bins, and add up.",
+    *_FEATURE,
+    "bin",
+    "window",
+)
+MODEL_FEATURE_REFERENCE_BIN_RATIO = _gauge(
+    "model_feature_reference_bin_ratio",
+    "Share of the reference in the bin, 0 to 1: what model_feature_bin_records over their sum would be without drift. "
+    f"{_PER_REPLICA}.",
+    *_FEATURE,
+    "bin",
+    "reference",
+    "window",
 )
 
 # --- the exporter itself ----------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ _NO_TRAFFIC = "the version has had no traffic for version_expiry"
 _NO_RELEASE = "the version was no release: the first, one that returned, or one without a baseline"
 _UNLEARNED = "it is being learned, as the state says"
 _NO_SIGNAL = "no prediction of the window has the signal"
+_NOT_WATCHED = "the version is neither in a release nor among the two busiest"
+_NO_BINS = f"the bins are being learned, or {_NOT_WATCHED}"
+_NO_REFERENCE = f"that reference does not exist yet, the window has no prediction, {_NO_BINS}"
 _RULES: tuple[tuple[str, Explanation], ...] = (
     (r"model_info", Explanation(SAME)),
     (r"model_version_info", Explanation(SAME, _NO_TRAFFIC)),
@@ -55,6 +58,23 @@ _RULES: tuple[tuple[str, Explanation], ...] = (
         Explanation(NEVER, "nothing has been compared yet; of the interval: too little has been"),
     ),
     (r"model_release_\w+", Explanation(NEVER, "nothing has been compared yet, or it has no good or bad side")),
+    (r"model_drift_start_timestamp_seconds", Explanation(LOWEST, "no drift is detected")),
+    (r"model_drift_detected", Explanation(HIGHEST, _NO_REFERENCE)),
+    (r"model_drift_evidence_threshold", Explanation(NEVER, _NO_REFERENCE)),
+    (r"model_drift_evidence", Explanation(NEVER, "no block has been compared with that reference yet")),
+    (r"model_drift_reference_records", Explanation(NEVER, f"the reference is not used, or {_NOT_WATCHED}")),
+    (r"model_drift_design_effect", Explanation(NEVER, f"no prediction in the window, or {_NOT_WATCHED}")),
+    (
+        r"model_drift_(distance|excess)",
+        Explanation(NEVER, f"the statistic needs an order and the feature has none, or {_NO_REFERENCE}"),
+    ),
+    (r"model_drift_\w+", Explanation(NEVER, _NO_REFERENCE)),
+    (r"model_schema_changed", Explanation(HIGHEST, "no prediction has come since the start")),
+    (r"model_feature_importance_ratio", Explanation(SAME, "no importance is configured")),
+    (r"model_feature_records", Explanation(SUM, _NOT_WATCHED)),
+    (r"model_feature_bin_records", Explanation("add up where the reference file is the same", _NO_BINS)),
+    (r"model_feature_reference_bin_ratio", Explanation(NEVER, _NO_REFERENCE)),
+    (r"model_feature_state", Explanation(NEVER, _NOT_WATCHED)),
     (r"model_(slice_)?change_start_timestamp_seconds", Explanation(LOWEST, "no change is noticed")),
     (r"model_change_state", Explanation(NEVER, "no block with labels sealed yet")),
     (r"model_change_detections_total", Explanation(SUM, "no block with labels sealed yet")),
@@ -105,7 +125,8 @@ LABELS: Mapping[str, str] = {
     "metric": "What is measured: see [metrics](#the-metric-label). Of releases also `error_ratio`, `latency_seconds`,"
     " `signal:<name>`, and `overall` for the verdict about all of them.",
     "signal": "Name of the signal, as configured.",
-    "state": "See [states](#states). Of changes: `learning`, `watching` or `detected`.",
+    "state": "See [states](#states), of features [states of features](#states-of-features). Of changes: `learning`,"
+    " `watching` or `detected`.",
     "design": "`concurrent`: both versions answered at the same time; `before_after`: one took over from the other.",
     "hypothesis": "`harm`: it is worse; `non_inferiority`: it is not worse by the margin.",
     "arm": "`candidate`, the version, or `baseline`.",
@@ -123,7 +144,13 @@ LABELS: Mapping[str, str] = {
     "slice_value": 'Its value; "other" beyond max_slice_values.',
     "actual": "The label's class; of many classes the first ten, the rest is `other`.",
     "predicted": "The answer's class; of many classes the first ten, the rest is `other`.",
-    "bin": "Upper edge of a fifteenth of the range of scores.",
+    "bin": "Of calibration: upper edge of a fifteenth of the range of scores. Of features: number and range"
+    " (`03 [1.5, 3.2)`), a category, `other 07` for rare ones together, `unseen`, `none`.",
+    "feature": "A configured feature, or what is watched of every model: see [what is watched](#what-is-watched).",
+    "statistic": "How the distance is defined: see [statistics](#the-statistic-label).",
+    "reference": "What it is compared with: see [references](#references).",
+    "condition": "What a value is like: see [conditions](#conditions-of-values).",
+    "change": "`appeared` or `vanished`: see [schema changes](#changes-of-the-schema).",
     "source": "The configured source: `predictions`, `predictions-2`, `feedback` and so on.",
     "event": "What happened to a file: see [events](#what-happens-to-files).",
     "kind": "Of records: `predictions` or `feedback`. Of folded values: `version`, `class` or `slice`.",
@@ -230,6 +257,39 @@ QUESTIONS: Mapping[str, tuple[Question, ...]] = {
         Question("How much worse or better is a release, surely?", "model_release_difference_upper < 0"),
     ),
     "model_change_detected": (Question("Which versions have become worse?", "model_change_detected == 1"),),
+    "model_drift_detected": (
+        Question("What has moved against the data of training?", 'model_drift_detected{reference="training"} == 1'),
+        Question(
+            "Which drift comes with a loss of quality?",
+            "model_drift_detected == 1 and on (model, version) model_change_detected == 1",
+        ),
+    ),
+    "model_drift_contribution_ratio": (
+        Question(
+            "Which features make up most of it?",
+            'topk by (model, version, reference) (3, model_drift_contribution_ratio{window="24h"})',
+        ),
+    ),
+    "model_feature_state": (
+        Question(
+            "Which features are broken?", 'model_feature_state{state=~"vanished|missing|invalid|constant|stuck"} == 1'
+        ),
+    ),
+    "model_feature_records": (
+        Question(
+            "How often is each feature missing, over all exporters?",
+            'sum by (model, version, feature, window) (model_feature_records{condition="missing"}) '
+            '/ sum by (model, version, feature, window) (model_feature_records{condition!="out_of_range"})',
+        ),
+    ),
+    "model_feature_bin_records": (
+        Question(
+            "How is a feature distributed now?",
+            'model_feature_bin_records{feature="amount", window="24h"} / ignoring (bin) group_left () '
+            'sum without (bin) (model_feature_bin_records{feature="amount", window="24h"})',
+        ),
+    ),
+    "model_schema_changed": (Question("Which features have appeared or vanished?", "model_schema_changed == 1"),),
     "model_objective_breach_timestamp_seconds": (
         Question(
             "Which objectives will be missed within a week?",
