@@ -30,11 +30,13 @@ COMPARED = (*VERSION, "reference")
 SUBJECT = (*COMPARED, "subject")
 FEATURE = (*VERSION, "feature")
 CHANGE = (*MODEL, "change")
+_IN_WINDOW = ("job", "instance", *FEATURE[1:], "window")
 
 INPUTS = 'feature!~"@score|@prediction|@label"'
 """What a model is asked about: its features, and those that are watched together (@inputs, @reconstruction)."""
 ANSWERS = 'feature=~"@score|@prediction"'
 LABELS = 'feature="@label"'
+DEAD = 'state=~"vanished|constant|stuck"'
 BROKEN = 'state=~"vanished|invalid|constant|stuck"'
 UNKNOWN = 'state=~"learning|insufficient_samples"'
 _BASELINE = ask('last_over_time(model_version_info{<labels>,baseline_version!=""}[<hold>])', VERSION)
@@ -58,7 +60,8 @@ def group(parameters: Parameters) -> Group:
 
 def _records(p: Parameters) -> tuple[Record, ...]:
     def record(name: str, expression: str, **more: str) -> Record:
-        return Record(name, fill(expression, p, model=labels(MODEL), version=labels(VERSION)), more)
+        names = {"model": labels(MODEL), "version": labels(VERSION), "in_window": labels(_IN_WINDOW)}
+        return Record(name, fill(expression, p, **names), more)
 
     def drift(selector: str) -> str:
         return f"max by (<version>, reference) (last_over_time(model_drift_detected{{{selector}}}[<bridge>]))"
@@ -67,13 +70,29 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record("model_version:input_drift:bool", drift(INPUTS)),
         record("model_version:score_drift:bool", drift(ANSWERS), subject="answers"),
         record("model_version:score_drift:bool", drift(LABELS), subject="labels"),
-        # That all labels of a window are alike breaks nothing. A window in which too little is known says nothing.
+        # That all labels of a window are alike breaks nothing, nor do a few values that cannot be used. A window in
+        # which too little is known says nothing.
         record(
             "model_version:feature_broken:bool",
             f"""
             max by (<version>, feature) (
-              last_over_time(model_feature_state{{{BROKEN}, feature!="@label"}}[<bridge>])
-              unless on (job, instance, model, version, feature, window)
+              (
+                last_over_time(model_feature_state{{{DEAD}, feature!="@label"}}[<bridge>])
+                or
+                  last_over_time(model_feature_state{{state="invalid", feature!="@label"}}[<bridge>])
+                * on (<in_window>)
+                  (
+                      sum by (<in_window>) (
+                        last_over_time(model_feature_records{{condition=~"invalid|non_finite"}}[<bridge>])
+                      )
+                    >= bool
+                      <broken_share>
+                      * sum by (<in_window>) (
+                        last_over_time(model_feature_records{{condition!="out_of_range"}}[<bridge>])
+                      )
+                  )
+              )
+              unless on (<in_window>)
                 (last_over_time(model_feature_state{{{UNKNOWN}}}[<bridge>]) == 1)
             )
             """,
@@ -153,6 +172,13 @@ def _broken(p: Parameters) -> Alert:
     importance = ask("max(last_over_time(model_feature_importance_ratio{<labels>}[<hold>]))", (*MODEL, "feature"))
     moved = f'last_over_time(model_version:score_drift:bool{{<labels>,subject="answers",{_OWN_PAST}}}[<hold>])'
     answers = ask(f"max({moved}) == 1", VERSION)
+    gone = ask(
+        'max(last_over_time(model_schema_changed{<labels>,change="vanished"}[<hold>])) == 1', (*MODEL, "feature")
+    )
+    renamed = (
+        f"{{{{ if {gone} }}}}{{{{ if {ask(_changed(_NEW), MODEL)} }}}} New in the records are: {_keys(_NEW, MODEL)}. "
+        "Perhaps it has another name now.{{ end }}{{ end }}"
+    )
     return Alert(
         "ModelFeatureBroken",
         "critical",
@@ -162,7 +188,7 @@ def _broken(p: Parameters) -> Alert:
         fill(
             f"{_who()}: {{{{ $labels.feature }}}}"
             f"{{{{ range $number, $broken := {states} | sortByLabel `window` }}}}{{{{ if $number }}}},{{{{ end }}}} "
-            f"{_STATE} (over the last {{{{ $broken | label `window` }}}}{_conditions()}){{{{ end }}}}."
+            f"{_STATE} (over the last {{{{ $broken | label `window` }}}}{_conditions()}){{{{ end }}}}.{renamed}"
             f"{{{{ with {importance} }}}} Its importance is {{{{ . | first | value | {PERCENT} }}}}.{{{{ end }}}}"
             f"{{{{ if {answers} }}}} The model's answers have moved as well.{{{{ end }}}} {_quality()}",
             p,
@@ -201,18 +227,20 @@ def _schema_changes(p: Parameters) -> tuple[Alert, ...]:
             keep_firing=p.schema_kept,
         )
 
-    new = '<labels>,change="appeared"'
     return (
         make(
             "vanished",
             "warning",
             "The records of a model lack features that they had.",
             "some are gone",
-            f"{{{{ if {ask(_changed(new), MODEL)} }}}} New are: {_keys(new, MODEL)}. Perhaps names have changed."
+            f"{{{{ if {ask(_changed(_NEW), MODEL)} }}}} New are: {_keys(_NEW, MODEL)}. Perhaps names have changed."
             "{{ end }}",
         ),
         make("appeared", "info", "The records of a model have features that they had not.", "some are new", ""),
     )
+
+
+_NEW = '<labels>,change="appeared"'
 
 
 def _changed(selector: str) -> str:
@@ -295,10 +323,11 @@ def _most(selector: str, opening: str, otherwise: str = "") -> str:
 
 
 def _conditions() -> str:
-    """Template text: ": 1043 missing, 7 valid", of the window of $broken."""
+    """Template text: ": 1055 missing", of the window of $broken."""
     query = (
         "printf `sort_desc(sum by (condition) (last_over_time(model_feature_records"
-        "{job=%q,model=%q,version=%q,feature=%q,window=%q}[<hold>])) > 0)` "
+        "{job=%q,model=%q,version=%q,feature=%q,window=%q,"
+        'condition!="out_of_range"}[<hold>])) > 0)` '
         "$labels.job $labels.model $labels.version $labels.feature ($broken | label `window`) | query"
     )
     return (
