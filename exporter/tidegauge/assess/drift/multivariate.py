@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from tidegauge.assess.counts import Floats, Integers
 from tidegauge.assess.numeric import floats, ratio
@@ -78,7 +78,7 @@ def p_value(distance: ArrayLike, size: ArrayLike, spectrum: ArrayLike) -> Floats
         return np.full(np.broadcast(floats(distance), floats(size)).shape, np.nan)
     freedom = second**3 / third**2
     standard = (ratio(distance, size) - first) / np.sqrt(2 * second)
-    probability: Floats = stats.chi2.sf(freedom + standard * np.sqrt(2 * freedom), freedom)
+    probability: Floats = special.chdtrc(freedom, freedom + standard * np.sqrt(2 * freedom))
     return probability
 
 
