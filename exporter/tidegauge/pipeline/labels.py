@@ -96,13 +96,15 @@ class LabelDrift:
         ]
 
     def _sums(self, rows: Labelled, local: NDArray[np.int64], versions: NDArray[np.int64]) -> NDArray[np.int64]:
-        assert self._counter is not None and self.slot is not None
-        self._counter.last.clear()  # what comes is in no order, and corrections are among it
+        assert self._counter is not None and self.schema is not None and self.slot is not None
         answers = _as_answers(rows, self.slot)
         held = np.flatnonzero(rows.labels[self.slot].answered)
         if len(held) < len(rows):
             answers, local = answers.take(held), local[held]
-        return self._counter.accumulate(answers, local, len(versions), versions, self._classes())
+        counts = self._counter.accumulate(answers, local, len(versions), versions, self._classes())
+        # Whether labels vary is to be seen from the bins: a flag could not be taken back with a label.
+        counts[:, self.schema.layout.spots[0].varied] = 0
+        return counts
 
     def seal(self, block: SealedBlock, now: Context) -> None:
         """A block of some stream is final."""
