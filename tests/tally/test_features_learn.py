@@ -47,6 +47,16 @@ def test_few_distinct_numbers_have_a_bin_each(values: list[int]) -> None:
     )
 
 
+@pytest.mark.parametrize("low", [0.0, 1.0, math.nextafter(1.0, 2.0), -3.0])
+def test_numbers_without_a_float_between_them_have_a_bin_each_too(low: float) -> None:
+    # The greatest two would need an edge of their own above the greatest; they share the last bin.
+    values = [low]
+    for _ in range(4):
+        values.append(math.nextafter(values[-1], math.inf))
+    places, _ = NumericBinner(learn_numeric("x", np.array(values))).place(np.array(values))
+    assert places.tolist() == [1, 2, 3, 4, 4]
+
+
 def test_many_numbers_are_cut_at_their_quantiles() -> None:
     values = np.arange(1000.0)
     quantiles = (9.0, 49.0, 99.0, 199.0, 299.0, 399.0, 499.0, 599.0, 699.0, 799.0, 899.0, 949.0, 989.0)
