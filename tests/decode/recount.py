@@ -101,15 +101,15 @@ def feature_of(value: Any, kind: str) -> Any:
     if kind == "text_length":
         return float(len(value)) if isinstance(value, str) else ("invalid",)
     if kind == "boolean":
-        for text, meant in (("true", (True, 1, "true")), ("false", (False, 0, "false"))):
-            if isinstance(value, bool | int | float | str) and value in meant:
-                return text
-        return ("invalid",)
+        if isinstance(value, str):
+            return value if value in ("true", "false") else ("invalid",)
+        texts: dict[Any, str] = {1: "true", 0: "false"}
+        return texts.get(value, ("invalid",)) if isinstance(value, int | float) else ("invalid",)
     if kind == "categorical":
         if value == "":
             return None
-        text = text_of(value)
-        return ("invalid",) if text is None else text
+        canonical = text_of(value)
+        return ("invalid",) if canonical is None else canonical
     if not isinstance(value, list) or not 1 <= len(value) <= 4096:
         return ("invalid",)
     numbers = [feature_of(item, "numeric") for item in value]

@@ -227,7 +227,8 @@ def test_a_feature_may_be_read_where_another_field_is_and_takes_nothing_from_it(
 ) -> None:
     source = replace(PREDICTIONS, fields=((field, "features.x"),))
     plain, model = replace(FRAUD, features=(), slices=("plan",)), watching(x=kind, slices=("plan",))
-    for n, odd in itertools.product((1, 300), ({}, {"latency_ms": "7"}, {"latency_ms": math.nan})):
+    oddities: list[dict[str, Any]] = [{}, {"latency_ms": "7"}, {"latency_ms": math.nan}]
+    for n, odd in itertools.product((1, 300), oddities):
         extra = {} if field == "latency_ms" else odd
         block = lines(*[record({"x": value}, **extra)] * n)
         (without,), (batch,) = decode(block, plain, source=source), decode(block, model, source=source)
