@@ -215,12 +215,12 @@ def shifts(repetitions: int) -> Iterator[Figure]:
                 watch(random, world, rows, 2 * WINDOW, lambda at: after if at >= WINDOW else world.truth)  # noqa: B023
             ):
                 if at == 2 * WINDOW - 1:
-                    ranked = contributions(excess_of(window, world.reference)).argmax(axis=-1)
+                    ranked: NDArray[np.int64] = contributions(excess_of(window, world.reference)).argmax(axis=-1)
                     cell = f"{KINDS[place]} {what}, {rows:,} rows, reference {size:,}"
                     yield frequency(
                         "a shift missed, or not ranked first",
                         cell,
-                        np.logical_not(found[:, place] & (ranked == place)),
+                        ~(found[:, place] & np.equal(ranked, place)),
                         0.05,
                     )
                     found[:, place] = False
