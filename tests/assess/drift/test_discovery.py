@@ -1,4 +1,4 @@
-"""Features are detected together, only where it matters; their shares of the shift and their units' weight are right."""
+"""Features are detected together, only where it matters; shares of the shift and the weight of units are right."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ def test_contributions_are_parts_of_the_whole_weighted_by_importance() -> None:
     excess = np.array([0.3, 0.1, -0.05, np.nan])
     assert np.allclose(contributions(excess), [0.75, 0.25, 0, 0])
     assert np.allclose(contributions(excess, np.array([0.1, 0.9, 1, 1])), [0.25, 0.75, 0, 0])
-    assert contributions(np.stack([excess, -np.abs(excess)])).sum(axis=-1).tolist() == [1, 0]
+    both = contributions(np.stack([excess, -np.abs(excess)]))
+    assert np.allclose(both.sum(axis=-1), [1, 0])
 
 
 @pytest.mark.parametrize("each", [1, 5, 20])

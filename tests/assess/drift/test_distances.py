@@ -11,6 +11,7 @@ from scipy.spatial.distance import jensenshannon
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.drift import distances
 from tidegauge.assess.drift.distances import STATISTICS, Axes, Sample
+from tidegauge.assess.numeric import floats
 
 
 def categories(*counts: float) -> Sample:
@@ -27,8 +28,8 @@ def named(bins: int) -> Axes:
 def binned(values: Floats, edges: Floats) -> Sample:
     """Counts and sums of one numeric feature; values beyond the edges are in the end bins."""
     place = np.searchsorted(edges[1:-1], values, side="right")
-    counts = np.bincount(place, minlength=len(edges)).astype(np.float64)
-    return Sample(counts[None], np.bincount(place, weights=values, minlength=len(edges))[None])
+    counts, sums = (np.bincount(place, weights=some, minlength=len(edges))[None] for some in (None, values))
+    return Sample(floats(counts), floats(sums))
 
 
 def numeric(edges: Floats) -> Axes:
@@ -186,14 +187,16 @@ def test_many_at_once_are_what_each_is_alone_whatever_the_padding(statistic: str
     bounds = np.full((2, 7), np.nan)
     bounds[0, :4] = edges
     axes = Axes(real, np.array([True, False]), bounds)
-    counts = random.integers(0, 50, (2, 3, 2, 6)) * real.astype(np.float64)
-    sums = counts * np.array([[0.4, 1.5, 2.5, 0, 0, 0], [0] * 6])
+    counts = floats(random.integers(0, 50, (2, 3, 2, 6)) * real)
+    sums = floats(counts * np.array([[0.4, 1.5, 2.5, 0, 0, 0], [0] * 6]))
     together = distances.distance(statistic, Sample(counts[0], sums[0]), Sample(counts[1], sums[1]), axes)
     for row in range(3):
-        first = [Sample(counts[side, row, :1, :4], sums[side, row, :1, :4]) for side in (0, 1)]
-        second = [Sample(counts[side, row, 1:, :5], sums[side, row, 1:, :5]) for side in (0, 1)]
-        assert np.allclose(together[row, 0], of(statistic, *first, numeric(edges)), atol=1e-12, equal_nan=True)
-        assert np.allclose(together[row, 1], of(statistic, *second, named(4)), atol=1e-12, equal_nan=True)
+        for feature, width, alone in ((0, 4, numeric(edges)), (1, 5, named(4))):
+            now, then = (
+                Sample(counts[side, row, [feature], :width], sums[side, row, [feature], :width]) for side in (0, 1)
+            )
+            theirs = of(statistic, now, then, alone)
+            assert np.allclose(together[row, feature], theirs, atol=1e-12, equal_nan=True)
 
 
 def test_an_unknown_statistic_is_refused() -> None:
