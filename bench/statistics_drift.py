@@ -215,16 +215,12 @@ def shifts(repetitions: int) -> Iterator[Figure]:
                 watch(random, world, rows, 2 * WINDOW, lambda at: after if at >= WINDOW else world.truth)  # noqa: B023
             ):
                 if at == 2 * WINDOW - 1:
-                    ranked = contributions(excess_of(window, world.reference)).argmax(axis=-1)
+                    ranked: NDArray[np.int64] = contributions(excess_of(window, world.reference)).argmax(axis=-1)
                     cell = f"{KINDS[place]} {what}, {rows:,} rows, reference {size:,}"
-                    yield frequency(
-                        "a shift missed, or not ranked first",
-                        cell,
-                        np.logical_not(found[:, place] & (ranked == place)),
-                        0.05,
-                    )
-                    found[:, place] = False
-                    yield frequency("another feature detected beside it", cell, found.any(axis=-1), 0.01)
+                    right = found[:, place] & np.equal(ranked, place)
+                    yield frequency("a shift missed, or not ranked first", cell, ~right, 0.05)
+                    others: NDArray[np.bool_] = np.delete(found, place, axis=1)
+                    yield frequency("another feature detected beside it", cell, np.logical_or.reduce(others, 1), 0.01)
 
 
 def lengths(repetitions: int) -> Iterator[Figure]:

@@ -71,8 +71,8 @@ def stability_index(current: Sample, reference: Sample, axes: Axes) -> Floats:
     p, q = proportions(now + more), proportions(then + more)
     filled = p > 0
     logs = np.log(np.where(filled, p, 1.0)) - np.log(np.where(filled, q, 1.0))
-    index: Floats = ((p - q) * logs).sum(axis=-1)
-    return index
+    known = (now.sum(axis=-1) > 0) & (then.sum(axis=-1) > 0)
+    return np.where(known, ((p - q) * logs).sum(axis=-1), np.nan)
 
 
 def jensen_shannon(current: Sample, reference: Sample, axes: Axes) -> Floats:

@@ -121,7 +121,7 @@ def advance(state: Evidence, block: Block, real: Flags, needed_log: float) -> Ev
         closed[weigh], under_way[weigh] = scale**2 * closed[weigh], scale * under_way[weigh]
         variance = closed[weigh] + np.square(under_way[weigh])
         log[weigh] = bayes_factor(current[weigh], expected[weigh], variance, bins[weigh])
-        weigh = weigh & ((log > ROOM * needed_log) | (current.sum(axis=-1) > LONGEST_RUN))
+        weigh = weigh & ((log > ROOM * max(needed_log, 1.0)) | (current.sum(axis=-1) > LONGEST_RUN))
         scale = 0.5
     over = log < GIVEN_UP
     for bin_sums in (current, expected):

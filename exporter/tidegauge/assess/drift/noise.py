@@ -12,25 +12,28 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import gammaincc, gammaln
+from scipy.special import betainc, gammaincc, gammaln
 
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.drift import distances
 from tidegauge.assess.drift.distances import JEFFREYS, Axes, Sample
 from tidegauge.assess.numeric import floats, ratio
 
-EXPECTED: Final = 5.0  # rows that a bin of Pearson's test should expect in the smaller sample (Cochran 1954)
+EXPECTED: Final = 5.0  # rows that a bin of Pearson's test has to expect in the smaller sample (Cochran 1954)
+RARE: Final = 0.1  # share of the level for bins too rare for it
 DRAWS: Final = 256  # of a normal sample, for statistics whose mean has no formula: 1 to 2 % of Monte-Carlo error
 SEED: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Effective rows and the distribution that both samples would have."""
+    """Effective rows, and the distribution that both samples would have."""
 
-    n: Floats  # (..., F, 1)
+    now: Floats  # (..., F, W): effective rows of each bin
+    then: Floats  # (..., F, W): those of the reference
+    n: Floats  # (..., F, 1): their sum; NaN where there are none
     m: Floats  # (..., F, 1)
-    pooled: Floats  # (..., F, W)
+    pooled: Floats  # (..., F, W): shares of both together
 
     @classmethod
     def of(cls, current: Floats, reference: Floats, deff: ArrayLike, reference_deff: ArrayLike) -> Sizes:
@@ -40,7 +43,7 @@ class Sizes:
         )
         n, m = now.sum(axis=-1, keepdims=True), then.sum(axis=-1, keepdims=True)
         n, m = np.where(n > 0, n, np.nan), np.where(m > 0, m, np.nan)
-        return cls(n, m, (now + then) / (n + m))
+        return cls(now, then, n, m, (now + then) / (n + m))
 
     @property
     def variance(self) -> Floats:
@@ -263,39 +266,60 @@ def _area(drawn: Floats, counts: Floats, sums: Floats, shares: Floats, axes: Axe
 def p_value(
     current: Floats, reference: Floats, design_effect: ArrayLike = 1.0, reference_design_effect: ArrayLike = 1.0
 ) -> Floats:
-    """Probability (..., F) of a Pearson statistic at least as large between two samples of one distribution.
+    """Probability (..., F) of a difference as improbable between two samples of one distribution.
 
-    The rarest bins are put together until each expects EXPECTED effective rows in the smaller sample. The statistic is
-    taken as gamma distributed with its own mean, variance and third moment (Haldane 1937, Biometrika 29:133, for one
-    sample), for at 5 rows chi-squared has too short a tail. NaN where a side has no rows; 1 where one bin is left.
+    Bins that expect fewer than EXPECTED effective rows in the smaller sample are put together. If that is still too few
+    for Pearson's test, their rows are tested by themselves, with RARE of the level: they fall to either sample as by a
+    coin. NaN where a side has no rows; 1 where there are too few to tell anything.
     """
     sizes = Sizes.of(current, reference, design_effect, reference_design_effect)
-    n, m, s = (value[..., 0] for value in (sizes.n, sizes.m, sizes.variance))
-    difference = distances.proportions(current) - distances.proportions(reference)
-    pooled, difference = _lumped(np.fmin(sizes.n, sizes.m), sizes.pooled, difference)
+    known = np.isfinite(sizes.variance[..., 0])
+    now, then = sizes.now, sizes.then
+    n, m = now.sum(axis=-1, keepdims=True), then.sum(axis=-1, keepdims=True)
+    expected = (now + then) * np.nan_to_num(ratio(np.minimum(n, m), n + m))
+    rare = expected < EXPECTED
+    few, total = (np.where(rare, one, 0.0).sum(axis=-1) for one in (now, now + then))
+    enough = np.where(rare, expected, 0.0).sum(axis=-1) >= EXPECTED
+    apart = [np.where(rare, 0.0, one) for one in (now, then)]
+    lump = [np.where(enough, one, 0.0)[..., None] for one in (few, total - few)]
+    usual = _pearson_tail(*(np.concatenate(both, axis=-1) for both in zip(apart, lump, strict=True)))
+    share = np.nan_to_num(ratio(n, n + m))[..., 0]
+    alone = ~enough & (total > 0) & ~rare.all(axis=-1)
+    both = np.minimum(usual / (1 - RARE), _coin_tail(few, total, share) / RARE)
+    return np.where(known, np.where(alone, np.minimum(both, 1.0), usual), np.nan)
+
+
+def _pearson_tail(now: Floats, then: Floats) -> Floats:
+    """Of Pearson's statistic, taken as gamma distributed with its own mean, variance and third moment.
+
+    The moments are those of Haldane (1937, Biometrika 29:133) for one sample, with the cumulants of two: at 5 rows
+    a bin, chi-squared has too short a tail. 1 where fewer than two bins have rows.
+    """
+    n, m = (np.maximum(one.sum(axis=-1), 1e-9) for one in (now, then))
+    pooled = (now + then) / (n + m)[..., None]
     filled = pooled > 0
     bins = np.maximum(filled.sum(axis=-1), 1).astype(np.float64)
+    s = 1 / n + 1 / m
     share = np.where(filled, pooled, 1.0)
-    statistic = (np.square(difference) / share).sum(axis=-1) / s
+    statistic = (np.square(now / n[..., None] - then / m[..., None]) / share).sum(axis=-1) / s
     spread = np.where(filled, 1 / share, 0.0).sum(axis=-1)
-    fourth = (1 / n**3 + 1 / m**3) / s**2  # cumulants of a bin's difference, times its share
-    third = np.square(1 / n**2 - 1 / m**2) / s**3
+    small = 1 / (n + m)
+    fourth = small * (n / m + m / n - 1)  # cumulants of a bin's difference over its standard deviation, times its share
+    third = small * np.square(m - n) / (n * m)  # the square of that
     excess = fourth * (spread - bins**2 - 2 * bins + 2)
     variance = 2 * (bins - 1) + excess
     skewness = 8 * (bins - 1) + 12 * excess + third * (10 * spread - 6 * bins**2 - 12 * bins + 8)
     several = (bins > 1) & (variance > 0) & (skewness > 0)
     variance, skewness = np.where(several, variance, 1.0), np.where(several, skewness, 1.0)
     shape, scale = 4 * variance**3 / skewness**2, skewness / (2 * variance)
-    tail: Floats = gammaincc(shape, np.maximum((statistic - (bins - 1)) / scale + shape, 0.0))
-    return np.where(np.isfinite(s), np.where(several, tail, 1.0), np.nan)
+    tail = gammaincc(shape, np.maximum((statistic - (bins - 1)) / scale + shape, 0.0))
+    return np.where(several, tail, 1.0)
 
 
-def _lumped(size: Floats, pooled: Floats, difference: Floats) -> tuple[Floats, Floats]:
-    """Shares and differences with the rarest bins as one, in a place of its own at the end (..., F, W + 1)."""
-    order = np.argsort(pooled, axis=-1, kind="stable")
-    share, off = (np.take_along_axis(one, order, axis=-1) for one in (pooled, difference))
-    before = (np.cumsum(share, axis=-1) - share) * size
-    rare = (share * size < EXPECTED) | ((before < EXPECTED) & (before > 0))
-    together = [np.where(rare, one, 0.0).sum(axis=-1, keepdims=True) for one in (share, off)]
-    apart = [np.where(rare, 0.0, one) for one in (share, off)]
-    return np.concatenate([apart[0], together[0]], axis=-1), np.concatenate([apart[1], together[1]], axis=-1)
+def _coin_tail(heads: Floats, tosses: Floats, chance: Floats) -> Floats:
+    """Twice the smaller tail of the binomial distribution, at most 1; of numbers that need not be whole."""
+    tails = np.maximum(tosses - heads, 0.0)
+    many = np.where(heads > 0, betainc(np.maximum(heads, 1e-9), tails + 1, chance), 1.0)
+    few = np.where(tails > 0, betainc(np.maximum(tails, 1e-9), heads + 1, 1 - chance), 1.0)
+    both: Floats = np.minimum(2 * np.minimum(many, few), 1.0)
+    return both
