@@ -170,7 +170,7 @@ def inputs(seen: list[Seen], settings: Settings) -> Iterator[Finding]:
         if not count:
             continue
         about = f"model {model.name}"
-        for name in dict.fromkeys([*model.slices, *dict(model.features)]):
+        for name in dict.fromkeys([*model.slices, *(feature.name for feature in model.features)]):
             kind = "slice" if name in model.slices else "feature"
             places = ("slices", "features") if kind == "slice" else ("features",)
             paths = [(records, one.path_of(f"{place}.{name}")) for one, records in groups for place in places]

@@ -77,7 +77,7 @@ def _model(model: Model, heading: str) -> Iterator[str]:
     if model.classes:
         yield f"  classes: {', '.join(model.classes)}"
     if model.features:
-        yield "  features: " + ", ".join(f"{name} ({kind})" for name, kind in model.features)
+        yield "  features: " + ", ".join(f"{feature.name} ({feature.kind})" for feature in model.features)
     if model.slices:
         yield f"  slices: {', '.join(model.slices)}"
     if model.reference:

@@ -132,7 +132,7 @@ def _model(values: dict[str, Any], base: Path) -> Model:
         signals=signals,
         normalize=tuple(values.get("normalize", ())),
         classes=tuple(values.get("classes", ())),
-        features=tuple(values.get("features", {}).items()),
+        features=tuple(settings.Feature(name, kind) for name, kind in values.get("features", {}).items()),
         slices=tuple(values.get("slices", ())),
         windows=windows,
         reference=base / values["reference"] if "reference" in values else None,

@@ -104,6 +104,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Feature:
+    """One input of the model that is watched."""
+
+    name: str  # never begins with RESERVED
+    kind: str  # one of FEATURE_KINDS
+    importance: float | None = None  # how much the model heeds it, in any unit; None: not said
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     name: str
     task: str
@@ -113,7 +122,7 @@ class Model:
     threshold: float = 0.5  # binary: a record with a score and no prediction is answered by this
     classes: tuple[str, ...] = ()  # multiclass: known classes, in order; others are learned up to max_classes
     max_classes: int = 50
-    features: tuple[tuple[str, str], ...] = ()  # (name, "numeric" | "categorical")
+    features: tuple[Feature, ...] = ()
     slices: tuple[str, ...] = ()
     windows: tuple[int, ...] = (HOUR, DAY)  # ms, ascending
     reference: Path | None = None

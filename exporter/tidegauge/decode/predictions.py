@@ -99,7 +99,7 @@ def _fields(source: Source, settings: Settings) -> list[Field]:
     fields += [Field(f"slices.{name}", at("slices", name), "text") for name in slices]
     features: dict[str, str] = dict.fromkeys(slices, "text")
     for model in models:
-        for name, kind in model.features:
+        for name, kind in ((feature.name, feature.kind) for feature in model.features):
             column_kind = "number" if kind == "numeric" else "text"
             features[name] = column_kind if features.get(name, column_kind) == column_kind else "text"
     fields += [

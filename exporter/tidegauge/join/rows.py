@@ -5,14 +5,19 @@ The join makes them, the tally turns them into counts. Codes index the model's v
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegauge.decode.columns import Categorical
+
 NONE = 255
 """Code of an absent label, answer or slice value."""
+INVALID_NUMBER = -sys.float_info.max
+"""A feature's number where the record holds something else."""
 UNNAMED = 253
 """Code of a label that is no class of the model, on channels of reports."""
 RETRACTED = 254
@@ -62,6 +67,22 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureValues:
+    """Features of n rows, in the order in which the model configures those of a kind."""
+
+    numbers: NDArray[np.float64]  # (numeric and text_length features, n): NaN missing; INVALID_NUMBER: of a wrong type
+    codes: tuple[Categorical, ...]  # one a categorical or boolean feature; -1 missing, -2 of a wrong type
+    vectors: tuple[NDArray[np.float64] | None, ...] = ()  # one an embedding: (n, dimension); rows of NaN missing
+
+    def take(self, index: NDArray[np.int64]) -> FeatureValues:
+        return FeatureValues(
+            np.ascontiguousarray(self.numbers[:, index]),
+            tuple(Categorical(column.codes[index], column.values) for column in self.codes),
+            tuple(None if vectors is None else vectors[index] for vectors in self.vectors),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """n rows of one model."""
 
@@ -79,6 +100,7 @@ class Rows:
     signals: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)  # derived ones, on arrival only
     unit: NDArray[np.uint8] | None = None  # bucket of the user or thing that was judged, see `layout.unit_buckets`
     service: Service | None = None  # on arrival only
+    features: FeatureValues | None = None  # on arrival only
 
     def __len__(self) -> int:
         return len(self.time)
@@ -102,6 +124,7 @@ class Rows:
             signals={name: column[index] for name, column in self.signals.items()},
             unit=None if self.unit is None else self.unit[index],
             service=None if self.service is None else self.service.take(index),
+            features=None if self.features is None else self.features.take(index),
         )
 
     def counts(self) -> NDArray[np.int64]:
