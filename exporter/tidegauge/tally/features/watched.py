@@ -1,0 +1,63 @@
+"""What is watched of a model besides its quality: its answers and scores first, then the features it is configured for.
+
+Names that Tidegauge makes begin with "@"; the configuration refuses features that are called so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegauge.config.settings import CLASSIFICATION, Model
+
+NUMERIC, CATEGORICAL = "numeric", "categorical"
+SCORE, PREDICTION = "@score", "@prediction"
+FROM_NUMBER, FROM_CODE, FROM_SCORE, FROM_CLASS, FROM_VALUE = "number", "code", "score", "class", "value"
+"""Where values are found in rows: `features.numbers[index]`, `features.codes[index]`, `score`, `predicted`, `value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One thing that is binned, and where rows hold it."""
+
+    name: str
+    kind: str  # NUMERIC | CATEGORICAL: how it is binned
+    source: str  # one of FROM_*
+    index: int = 0  # among the numbers or the codes of `FeatureValues`
+    boolean: bool = False  # a category that can only be "false" or "true"
+
+
+def numeric_names(model: Model) -> tuple[str, ...]:
+    """Features that decode gives as numbers, in the order of `FeatureValues.numbers`: as they are configured."""
+    return tuple(feature.name for feature in model.features if feature.kind in ("numeric", "text_length"))
+
+
+def categorical_names(model: Model) -> tuple[str, ...]:
+    """Features that decode gives as codes, in the order of `FeatureValues.codes`: as they are configured."""
+    return tuple(feature.name for feature in model.features if feature.kind in ("categorical", "boolean"))
+
+
+def embedding_names(model: Model) -> tuple[str, ...]:
+    """Features that decode gives as vectors, in the order of `FeatureValues.vectors`: as they are configured."""
+    return tuple(feature.name for feature in model.features if feature.kind == "embedding")
+
+
+def watched(model: Model) -> tuple[Watched, ...]:
+    """All that is binned of a model: `@score`, `@prediction`, then its features as they are configured.
+
+    Embeddings have no bins. Answers that are rankings or texts are not among them.
+    """
+    found = []
+    if model.task == "binary":
+        found.append(Watched(SCORE, NUMERIC, FROM_SCORE))
+    if model.task in CLASSIFICATION:
+        found.append(Watched(PREDICTION, CATEGORICAL, FROM_CLASS))
+    elif model.task == "regression":
+        found.append(Watched(PREDICTION, NUMERIC, FROM_VALUE))
+    numbers, codes = numeric_names(model), categorical_names(model)
+    for feature in model.features:
+        if feature.name in numbers:
+            found.append(Watched(feature.name, NUMERIC, FROM_NUMBER, numbers.index(feature.name)))
+        elif feature.name in codes:
+            boolean = feature.kind == "boolean"
+            found.append(Watched(feature.name, CATEGORICAL, FROM_CODE, codes.index(feature.name), boolean))
+    return tuple(found)
