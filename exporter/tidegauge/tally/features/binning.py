@@ -80,7 +80,7 @@ class NumericBinner:
         """
         workspace = Workspace(len(x))
         bins = self._locate(x, workspace)
-        return bins, self._units(x, bins, workspace, outside=True) / _MOST_UNITS
+        return bins, self._any_units(x, bins, workspace) / _MOST_UNITS
 
     def columns(
         self, x: NDArray[np.float64], workspace: Workspace
@@ -91,16 +91,17 @@ class NumericBinner:
         """
         low, high = float(x.min()), float(x.max())
         columns = self._locate(x, workspace)
-        if low > INVALID_NUMBER and high < np.inf:  # no NaN either: it would be both
-            units = self._units(x, columns, workspace, outside=low < self._low or high > self._high)
+        if self._low <= low and high <= self._high:
+            units = self._units(x, columns, workspace)
             columns += FIRST_BIN
             return columns, np.rint(units, out=units), low == high
-        units = self._units(x, columns, workspace, outside=True)
+        units = self._any_units(x, columns, workspace)
         columns += FIRST_BIN
-        bad = np.flatnonzero(~is_number(x))
-        columns[bad] = np.where(np.isnan(x[bad]), MISSING, np.where(np.isinf(x[bad]), NON_FINITE, INVALID))
-        units[bad] = 0.0
-        return columns, np.rint(units, out=units), False
+        if not (low > INVALID_NUMBER and high < np.inf):  # or there is a NaN, which is neither
+            bad = np.flatnonzero(~is_number(x))
+            columns[bad] = np.where(np.isnan(x[bad]), MISSING, np.where(np.isinf(x[bad]), NON_FINITE, INVALID))
+            units[bad] = 0.0
+        return columns, np.rint(units, out=units), low == high
 
     def _locate(self, x: NDArray[np.float64], workspace: Workspace) -> NDArray[np.intp]:
         """Number of bins that begin at or below each number; anything for a NaN."""
@@ -112,23 +113,24 @@ class NumericBinner:
         places[:] = np.add.reduce(above.view(np.int8), axis=0, out=workspace.few(len(x)))
         return places
 
-    def _units(
-        self, x: NDArray[np.float64], bins: NDArray[np.intp], workspace: Workspace, *, outside: bool
-    ) -> NDArray[np.float64]:
-        """Positions in units of 2**-30, not yet rounded. `outside`: some x may be out of range, or no number."""
+    def _units(self, x: NDArray[np.float64], bins: NDArray[np.intp], workspace: Workspace) -> NDArray[np.float64]:
+        """Positions of numbers in the range in units of 2**-30 of their bins, not yet rounded."""
         units = workspace.units(len(x))
+        if self._divides:
+            # Bins so narrow that a float cannot hold how many units a number is worth there.
+            np.subtract(x, self._anchor[bins], out=units)
+            np.divide(units, self._width[bins], out=units)
+            return np.multiply(units, _MOST_UNITS, out=units)
         # The default mode of `take` would buffer; bins are in range.
+        ends = np.take(self._ends, bins, out=workspace.ends(len(x)), mode="clip")
+        np.subtract(x, ends.real, out=units)
+        return np.multiply(units, ends.imag, out=units)
+
+    def _any_units(self, x: NDArray[np.float64], bins: NDArray[np.intp], workspace: Workspace) -> NDArray[np.float64]:
+        """The same of anything; those of what is no number mean nothing."""
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._divides:
-                # Bins so narrow that units in them have no finite size.
-                np.subtract(x, self._anchor[bins], out=units)
-                np.divide(units, self._width[bins], out=units)
-                np.multiply(units, _MOST_UNITS, out=units)
-            else:
-                ends = np.take(self._ends, bins, out=workspace.ends(len(x)), mode="clip")
-                np.subtract(x, ends.real, out=units)
-                np.multiply(units, ends.imag, out=units)
-        return np.minimum(units, _MOST_UNITS, out=units) if outside else units
+            units = self._units(x, bins, workspace)
+        return np.minimum(units, _MOST_UNITS, out=units)
 
 
 class CategoricalBinner:

@@ -5,6 +5,7 @@ Rows are counted as they are logged: `count` is heeded, statistical weights are 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
-from tidegauge.join.rows import Rows
+from tidegauge.join.rows import INVALID_NUMBER, Rows
 from tidegauge.tally.features.binning import CategoricalBinner, NumericBinner, Workspace, is_number
 from tidegauge.tally.features.layout import FIRST_BIN, UNIT_BITS, UNSEEN, Spot
 from tidegauge.tally.features.schema import NumericBins, Schema
@@ -136,14 +137,13 @@ class _Block:
         if self._count is not None and int(self._count.sum()) < EXACT_ROWS:
             self._float_count = self._count.astype(np.float64)
         self._starts: dict[int, NDArray[np.intp]] = {}
-        # The cells that have rows, by version and then by their last row, and which of them end a version.
+        # The cells that have rows, by version and then by their last row; and the last row of each version.
         final = np.full(self._cells, -1, dtype=np.int64)
         final[local] = np.arange(len(local))  # of equal places the last one holds
         used = np.flatnonzero(final >= 0)
-        order = np.lexsort((final[used], versions[used]))
-        self._used = used[order]
-        self._final = final[self._used]
+        self._used = used[np.lexsort((final[used], versions[used]))]
         self._version = versions[self._used].astype(np.int64)
+        self._ends = dict(zip(self._version.tolist(), final[self._used].tolist(), strict=True))
 
     def add_to(self, total: NDArray[np.int64]) -> None:
         for column in self._features:
@@ -160,8 +160,7 @@ class _Block:
         counts = self._sum(spots, None, width)
         total[:, spot.start : spot.bins_end] += counts
         total[:, spot.bins_end : spot.end] += self._sum(spots, units, width)[:, FIRST_BIN:]
-        filled = np.count_nonzero(counts[:, FIRST_BIN:], axis=1)[self._used]
-        total[self._used, spot.varied] += self._varied(feature.name, filled, _Numbers(x, constant))
+        self._add_varied(total, feature.name, spot, counts[:, FIRST_BIN:], _Numbers(x, constant))
 
     def _add_categories(
         self, total: NDArray[np.int64], feature: Watched, spot: Spot, binner: CategoricalBinner
@@ -170,8 +169,7 @@ class _Block:
         width = spot.end - spot.start
         counts = self._sum(self._spots(binner.columns(codes, texts, self._workspace), width), None, width)
         total[:, spot.start : spot.end] += counts
-        filled = np.count_nonzero(counts[:, UNSEEN:], axis=1)[self._used]
-        total[self._used, spot.varied] += self._varied(feature.name, filled, _Texts(codes, texts))
+        self._add_varied(total, feature.name, spot, counts[:, UNSEEN:], _Texts(codes, texts))
 
     def _numbers(self, feature: Watched) -> NDArray[np.float64]:
         rows = self._rows
@@ -215,40 +213,55 @@ class _Block:
             np.add.at(sums, spots, self._count if units is None else units.astype(np.int64) * self._count)
         return sums.reshape(self._cells, width).astype(np.int64, copy=False)
 
-    def _varied(self, name: str, filled: NDArray[np.int64], values: _Numbers | _Texts) -> NDArray[np.bool_]:
-        """Which of the used cells hold values that differ among themselves or from what came before; notes the last.
+    def _add_varied(
+        self, total: NDArray[np.int64], name: str, spot: Spot, bins: NDArray[np.int64], values: _Numbers | _Texts
+    ) -> None:
+        """Adds 1 to cells whose values differ among themselves or from what came before; notes the last ones.
 
-        filled: bins of each used cell that have rows. Values of different bins differ; those of one bin are looked at.
+        bins: the counts of each cell. Values of different bins differ; only those of one bin must be looked at.
         """
+        filled = np.add.reduce(bins != 0, axis=1)[self._used]
         varied = filled > 1
-        last_of_version = np.append(self._version[1:] != self._version[:-1], True)
-        if varied.all() and values.valid(self._final[last_of_version]).all():
-            for version, row in zip(
-                self._version[last_of_version].tolist(), self._final[last_of_version].tolist(), strict=True
-            ):
-                self._last[version, name] = values.text(row)
-            return varied
-        found = np.flatnonzero(filled)
+        if not (varied.all() and self._note_ends(name, values)):
+            varied |= self._look_closer(name, np.flatnonzero(filled), values)
+        total[self._used[varied], spot.varied] += 1
+
+    def _note_ends(self, name: str, values: _Numbers | _Texts) -> bool:
+        """Notes the last value of each version if its last row has one in all of them; says whether that is so."""
+        ends: dict[tuple[int, str], Value] = {}
+        for version, row in self._ends.items():
+            value = values.value(row)
+            if value is None:
+                return False
+            ends[version, name] = value
+        self._last.update(ends)
+        return True
+
+    def _look_closer(self, name: str, found: NDArray[np.int64], values: _Numbers | _Texts) -> NDArray[np.bool_]:
+        """Which used cells, of those `found` to have values, hold one that differs from the one before it."""
+        varied = np.zeros(len(self._used), dtype=np.bool_)
         if not len(found):
             return varied
+        codes = values.codes
         # The last valid row of each cell, and whether a valid one of the same cell differs from it.
-        cell_row = np.full(self._cells, -1, dtype=np.int64)
-        rows = values.all_valid()
-        cell_row[self._local[rows]] = rows
+        rows = np.flatnonzero(values.valid())
+        cell = self._local[rows]
+        final = np.full(self._cells, -1, dtype=np.int64)
+        final[cell] = rows
         differs = np.zeros(self._cells, dtype=np.bool_)
         if not values.constant:
-            unequal = values.codes[rows] != values.codes[cell_row[self._local[rows]]]
-            differs[self._local[rows[unequal]]] = True
-        varied[found] |= differs[self._used[found]]
-        row, version = cell_row[self._used[found]], self._version[found]
-        first = np.append(True, version[1:] != version[:-1])
-        moved = np.append(False, values.codes[row[1:]] != values.codes[row[:-1]])
-        for place in np.flatnonzero(first).tolist():
+            differs[cell[codes[rows] != codes[final[cell]]]] = True
+        row, version = final[self._used[found]], self._version[found]
+        begins = np.append(True, version[1:] != version[:-1])
+        moved = np.append(False, codes[row[1:]] != codes[row[:-1]])
+        for place in np.flatnonzero(begins).tolist():
             before = self._last.get((int(version[place]), name))
-            moved[place] = before is not None and before != values.text(int(row[place]))
-        varied[found] |= moved
-        for place in np.flatnonzero(np.append(first[1:], True)).tolist():
-            self._last[int(version[place]), name] = values.text(int(row[place]))
+            moved[place] = before is not None and before != values.value(int(row[place]))
+        varied[found] = moved | differs[self._used[found]]
+        for place in np.flatnonzero(np.append(begins[1:], True)).tolist():
+            value = values.value(int(row[place]))
+            if value is not None:
+                self._last[int(version[place]), name] = value
         return varied
 
 
@@ -259,14 +272,12 @@ class _Numbers:
         self.codes = x
         self.constant = constant
 
-    def valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return is_number(self.codes[rows])
+    def valid(self) -> NDArray[np.bool_]:
+        return is_number(self.codes)
 
-    def all_valid(self) -> NDArray[np.int64]:
-        return np.flatnonzero(is_number(self.codes))
-
-    def text(self, row: int) -> Value:
-        return float(self.codes[row])
+    def value(self, row: int) -> Value | None:
+        number = float(self.codes[row])
+        return number if INVALID_NUMBER < number < math.inf else None
 
 
 class _Texts:
@@ -278,11 +289,9 @@ class _Texts:
         self.codes = codes
         self._texts = texts
 
-    def valid(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return self.codes[rows] >= 0
+    def valid(self) -> NDArray[np.bool_]:
+        return self.codes >= 0
 
-    def all_valid(self) -> NDArray[np.int64]:
-        return np.flatnonzero(self.codes >= 0)
-
-    def text(self, row: int) -> Value:
-        return self._texts[int(self.codes[row])]
+    def value(self, row: int) -> Value | None:
+        code = int(self.codes[row])
+        return self._texts[code] if code >= 0 else None

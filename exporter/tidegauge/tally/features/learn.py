@@ -93,12 +93,11 @@ def learn_numeric(name: str, values: NDArray[np.float64], counts: NDArray[np.int
     total = int(below[-1])
     chosen = Counter([0, len(numbers) - 1])
     chosen.update(int(np.searchsorted(below, -(-quantile * total // 100))) for quantile in QUANTILES)
-    edges = [numbers[place] for place in chosen]
-    for place, times in chosen.items():
-        if times > 1 and place + 1 < len(numbers):
-            edges.append(_between(numbers[place], numbers[place + 1]))
-        elif times > 1:
-            edges.append(_between(numbers[place - 1], numbers[place]))
+    edges = [numbers[rank] for rank in chosen]
+    for rank, times in chosen.items():
+        if times > 1:
+            low = min(rank, len(numbers) - 2)
+            edges.append(_between(numbers[low], numbers[low + 1]))
     return NumericBins(name, _ascending(edges))
 
 
@@ -135,8 +134,8 @@ def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArr
 def icc(units: NDArray[np.uint64], places: NDArray[np.integer]) -> float:
     """Intraclass correlation of bin membership, in [0, 1], of n rows with their units and bins.
 
-    (P - S) / (1 - S), with P the share of pairs of rows of the same unit that lie in the same bin, and S that of all
-    pairs with replacement (Fleiss and Cuzick, "The reliability of dichotomous judgments", 1979, for more than two bins).
+    (P - S) / (1 - S), with P the share of pairs of rows of the same unit that lie in the same bin, and S the sum of the
+    squared shares of the bins (Fleiss' kappa: "Measuring nominal scale agreement among many raters", 1971).
     0 if no unit repeats or all rows are alike; 1 if there are fewer than 100 pairs, which is on the safe side.
     """
     _, unit, repeats = np.unique(units, return_inverse=True, return_counts=True)
