@@ -1,0 +1,291 @@
+"""The states of features: what is broken is called so in its first window, what is well is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from tidegauge.assess.drift.quality import (
+    CHANCE,
+    INVALID,
+    MARGIN,
+    MISSING,
+    NON_FINITE,
+    OUT_OF_RANGE,
+    STATES,
+    UNSEEN,
+    VALID,
+    Recent,
+    Reference,
+    Seen,
+    largest_share,
+    lower_bound,
+    risen,
+    states,
+    upper_bound,
+)
+
+NAMES = {
+    "missing": MISSING,
+    "unseen": UNSEEN,
+    "out_of_range": OUT_OF_RANGE,
+    "invalid": INVALID,
+    "non_finite": NON_FINITE,
+}
+
+
+def seen(rows: int, varied: bool = True, design_effect: float = 1.0, **conditions: int) -> Seen:
+    """One feature; what has no other condition is valid."""
+    counts = np.zeros((1, 6), dtype=np.int64)
+    for name, count in conditions.items():
+        counts[0, NAMES[name]] = count
+    counts[0, VALID] = rows - counts[0, [MISSING, INVALID, NON_FINITE]].sum()
+    return Seen(np.array([rows]), counts, np.array([varied]), np.array([design_effect]))
+
+
+def reference(
+    rows: int = 10_000, largest: float = 0.1, singletons: int = 0, varied: bool = True, **conditions: int
+) -> Reference:
+    return Reference(seen(rows, varied, **conditions), np.array([largest]), np.array([singletons]))
+
+
+def state(current: Seen, against: Reference | None, recent: Recent | None = None) -> str:
+    return STATES[int(states(current, against, recent)[0])]
+
+
+def panes(values: ArrayLike, varied: ArrayLike) -> Recent:
+    """Newest first."""
+    return Recent(np.asarray(values)[:, None], np.asarray(varied, dtype=np.bool_)[:, None])
+
+
+class TestWhatIsBroken:
+    """Each at the smallest window that is judged."""
+
+    def test_without_any_value(self) -> None:
+        assert state(seen(30, varied=False, missing=30), reference()) == "vanished"
+
+    def test_that_never_had_a_value(self) -> None:
+        assert state(seen(30, varied=False, missing=30), reference(missing=10_000, varied=False)) == "vanished"
+        assert state(seen(30, varied=False, missing=30), None) == "vanished"
+
+    def test_of_another_type(self) -> None:
+        assert state(seen(30, varied=False, invalid=30), reference()) == "invalid"
+        assert state(seen(30, varied=False, invalid=30), None) == "invalid"
+        assert state(seen(30, varied=False, invalid=30), reference(invalid=10_000)) == "invalid"
+
+    def test_all_not_finite(self) -> None:
+        assert state(seen(30, varied=False, non_finite=30), reference()) == "invalid"
+
+    def test_of_one_value(self) -> None:
+        assert state(seen(30, varied=False), reference()) == "constant"
+
+    def test_of_another_type_though_often_missing(self) -> None:
+        assert state(seen(30, varied=False, missing=10, invalid=20), reference(missing=3300)) == "invalid"
+
+    def test_of_unknown_categories_only(self) -> None:
+        assert state(seen(30, unseen=30), reference()) == "unseen"
+
+    def test_on_another_scale(self) -> None:
+        assert state(seen(30, out_of_range=30), reference()) == "out_of_range"
+
+    def test_missing_in_three_of_a_hundred_rows(self) -> None:
+        assert state(seen(5000, missing=150), reference()) == "missing"
+
+    def test_with_repeated_units(self) -> None:
+        # 30 rows of 4 each as good as 7 or 8 rows: still far too many for chance.
+        assert state(seen(30, varied=False, missing=30, design_effect=4.0), reference()) == "vanished"
+        assert state(seen(30, varied=False, design_effect=4.0), reference()) == "constant"
+
+    def test_against_a_reference_of_a_few_hundred(self) -> None:
+        assert state(seen(30, varied=False, missing=30), reference(rows=300)) == "vanished"
+        assert state(seen(30, varied=False), reference(rows=300)) == "constant"
+        assert state(seen(30, invalid=30), reference(rows=300)) == "invalid"
+
+
+class TestWhatIsWell:
+    def test_a_rare_feature_may_be_absent_from_a_small_window(self) -> None:
+        rare = reference(missing=9950)
+        assert state(seen(100, varied=False, missing=100), rare) == "ok"
+        assert state(seen(10_000, varied=False, missing=10_000), rare) == "vanished"
+
+    def test_a_value_that_is_nearly_always_the_same_may_be_so_throughout(self) -> None:
+        zeros = reference(largest=0.97)
+        assert state(seen(300, varied=False), zeros) == "ok"
+        assert state(seen(1000, varied=False), zeros) == "constant"
+
+    def test_chance_of_one_value_is_that_of_the_most_frequent_bin(self) -> None:
+        rows = int(np.ceil(np.log(CHANCE) / np.log(0.5)))  # of an endless reference
+        endless = reference(rows=10**12, largest=0.5)
+        assert state(seen(max(rows, 30), varied=False), endless) == "constant"
+        assert state(seen(60, varied=False, design_effect=60 / (rows - 0.5)), endless) == "ok"
+        assert state(seen(60, varied=False, design_effect=60 / (rows + 0.5)), endless) == "constant"
+
+    def test_a_constant_of_the_reference_is_expected(self) -> None:
+        assert state(seen(1000, varied=False), reference(varied=False, largest=1.0)) == "ok"
+
+    def test_a_rise_by_less_than_a_point_does_not_matter(self) -> None:
+        assert state(seen(10**8, missing=int(0.0099 * 10**8)), reference(rows=10**8)) == "ok"
+        assert state(seen(10**8, missing=int(0.0104 * 10**8)), reference(rows=10**8)) == "missing"
+
+    def test_a_fall_is_no_fault(self) -> None:
+        assert state(seen(10_000), reference(missing=5000, unseen=2000, out_of_range=3000, invalid=4000)) == "ok"
+
+    def test_new_categories_are_expected_where_most_were_met_once(self) -> None:
+        assert state(seen(1000, unseen=900), reference(rows=2000, singletons=1850)) == "ok"
+        assert state(seen(1000, unseen=900), reference(rows=2000, singletons=200)) == "unseen"
+
+
+def test_too_few_rows_are_not_judged() -> None:
+    assert state(seen(29, varied=False, missing=29), reference()) == "insufficient_samples"
+    assert state(seen(0, varied=False), None) == "insufficient_samples"
+
+
+def test_without_a_reference_a_feature_is_learned() -> None:
+    assert state(seen(1000), None) == "learning"
+    assert state(seen(1000), reference(rows=29)) == "learning"
+
+
+def test_the_worst_state_is_said() -> None:
+    assert state(seen(1000, missing=300, unseen=300, invalid=300), reference()) == "invalid"
+    assert state(seen(1000, missing=300, unseen=300, out_of_range=300), reference()) == "missing"
+    assert state(seen(1000, unseen=300, out_of_range=300), reference()) == "unseen"
+    assert state(seen(1000, varied=False, missing=300), reference()) == "constant"
+
+
+class TestStuck:
+    def test_since_two_panes(self) -> None:
+        assert state(seen(100), reference(), panes([15, 15, 35, 35], [0, 0, 1, 1])) == "stuck"
+
+    def test_one_pane_or_fewer_than_thirty_rows_say_nothing(self) -> None:
+        assert state(seen(100), reference(), panes([30, 35, 35], [0, 1, 1])) == "ok"
+        assert state(seen(100), reference(), panes([15, 14, 36, 35], [0, 0, 1, 1])) == "ok"
+
+    def test_a_pane_without_values_is_none(self) -> None:
+        assert state(seen(100), reference(), panes([30, 0, 35, 35], [0, 0, 1, 1])) == "ok"
+        assert state(seen(100), reference(), panes([15, 0, 15, 35, 35], [0, 0, 0, 1, 1])) == "stuck"
+
+    def test_a_feature_that_changes_once_a_day_is_well(self) -> None:
+        hourly = panes([100] * 24, [hour == 10 for hour in range(24)])
+        assert state(seen(2400), reference(), hourly) == "ok"
+
+    def test_a_value_that_is_often_the_same_may_rest(self) -> None:
+        rest = panes([50, 50, 500, 500], [0, 0, 1, 1])
+        assert state(seen(1100), reference(largest=0.95), rest) == "ok"
+        assert state(seen(1100), reference(largest=0.5), rest) == "stuck"
+
+    def test_a_reading_that_moves_again_is_ok(self) -> None:
+        assert state(seen(200), reference(), panes([35, 40, 40, 35, 35], [1, 0, 0, 1, 1])) == "ok"
+
+    def test_without_panes_nothing_is_stuck(self) -> None:
+        assert state(seen(100), reference(), Recent(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.bool_))) == "ok"
+
+
+def test_the_largest_share_is_of_the_values() -> None:
+    compared = np.array([[20, 60, 10, 10, 0], [5, 15, 80, 0, 0], [0, 0, 7, 0, 0]])
+    real = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 0, 0]], dtype=np.bool_)
+    np.testing.assert_allclose(largest_share(compared, real), [0.6, 0.75, np.nan])
+    np.testing.assert_allclose(largest_share(compared / 100, real), [0.6, 0.75, np.nan])
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 30), (1, 30), (7, 50), (30, 30), (600, 10_000)])
+def test_bounds_are_the_exact_ones(count: int, rows: int) -> None:
+    for level in (0.025, 1e-5):
+        exact = stats.binomtest(count, rows).proportion_ci(1 - 2 * level, method="exact")
+        assert lower_bound(count, rows, level) == pytest.approx(exact.low, abs=1e-12)
+        assert upper_bound(count, rows, level) == pytest.approx(exact.high, abs=1e-12)
+
+
+def test_a_rise_is_claimed_wrongly_no_more_often_than_the_level() -> None:
+    """At the worst case, exactly a margin above: every pair of counts, weighted by its exact probability."""
+    level = 0.01
+    for before in (0.0, 0.02, 0.3):
+        for rows, reference_rows in ((100, 200), (400, 400), (1000, 300)):
+            k, r = np.arange(rows + 1)[:, None], np.arange(reference_rows + 1)[None, :]
+            claimed = risen(k, rows, r, reference_rows, level)
+            weight = stats.binom.pmf(k, rows, before + MARGIN) * stats.binom.pmf(r, reference_rows, before)
+            assert float(weight[claimed].sum()) <= level
+
+
+def broken(count: NDArray[np.int8]) -> float:
+    """Share of windows in which a feature is not ok."""
+    return float((count != STATES.index("ok")).any(axis=-1).mean())
+
+
+@pytest.mark.parametrize("size", [100, 1000, 10_000, 100_000])
+@pytest.mark.parametrize("reference_size", [1000, 10_000, 100_000])
+def test_no_drift_is_no_fault(size: int, reference_size: int) -> None:
+    """30 features, 2,000 windows, a new reference for each: far fewer than 1 % of windows have a feature not ok."""
+    random = np.random.default_rng([size, reference_size])
+    windows, features = 2000, 30
+    missing = np.resize([0.0, 0.001, 0.01, 0.05, 0.3, 0.95], features)
+    invalid = np.resize([0.0, 0.0, 0.002, 0.03], features)
+    unseen = np.resize([0.0, 0.004, 0.02, 0.1, 0.0], features)
+    # Beyond the least and the greatest of the reference's rows lies a share that is itself chance.
+    beyond = random.beta(2, reference_size - 1, (windows, features))
+    # Half of the features are nearly always the same.
+    largest = np.resize([0.1, 0.5, 0.1, 0.9, 0.1, 0.97, 0.1, 0.999], features)
+
+    def draw(rows: int, out_of_range: NDArray[np.float64]) -> Seen:
+        shape = (windows, features)
+        conditions = np.zeros((*shape, 6), dtype=np.int64)
+        conditions[..., MISSING] = random.binomial(rows, missing, shape)
+        conditions[..., INVALID] = random.binomial(rows - conditions[..., MISSING], invalid)
+        values = rows - conditions[..., MISSING] - conditions[..., INVALID]
+        conditions[..., UNSEEN] = random.binomial(values, unseen)
+        conditions[..., OUT_OF_RANGE] = random.binomial(values, out_of_range)
+        conditions[..., VALID] = values
+        varied = random.random(shape) > largest**values
+        return Seen(np.full(shape, rows), conditions, varied, np.ones(shape))
+
+    before = draw(reference_size, np.zeros((windows, features)))
+    values = before.values
+    share = random.binomial(values, largest) / np.maximum(values, 1)
+    found = states(draw(size, beyond), Reference(before, share, np.zeros_like(values)))
+    assert broken(found) <= 0.002
+
+
+def test_no_drift_is_not_stuck() -> None:
+    """20,000 windows of 12 panes for each of 4 binary features, the rarer value in 50 to 1 % of rows."""
+    random = np.random.default_rng(5)
+    rare = np.array([0.5, 0.2, 0.05, 0.01])
+    panes_, rows, windows = 12, 40, 20_000
+    wrong = 0
+    for _ in range(windows // 5000):
+        values: NDArray[np.bool_] = np.less(random.random((panes_ * rows, 5000, 4)), rare)
+        # A pane has varied when a row differs from the one before it, the last row of the pane before included.
+        changed = np.zeros_like(values)
+        changed[1:] = values[1:] ^ values[:-1]
+        varied = np.flip(np.any(changed.reshape(panes_, rows, 5000, 4), axis=1), axis=0)
+        recent = Recent(np.full(varied.shape, rows), varied)
+        conditions = np.zeros((5000, 4, 6), dtype=np.int64)
+        conditions[..., VALID] = panes_ * rows
+        current = Seen(np.full((5000, 4), panes_ * rows), conditions, np.any(changed, axis=0), np.ones((5000, 4)))
+        m = 10_000
+        before = seen(m)
+        against = Reference(
+            Seen(np.full(4, m), np.repeat(before.conditions, 4, axis=0), np.ones(4, np.bool_), np.ones(4)),
+            1 - rare,
+            np.zeros(4, np.int64),
+        )
+        wrong += int((states(current, against, recent) != STATES.index("ok")).sum())
+    assert wrong <= 1e-4 * windows * len(rare)
+
+
+def test_repeated_units_are_no_fault() -> None:
+    """Every unit gives 20 rows that are all alike: rows over 20 is the size that counts."""
+    random = np.random.default_rng(6)
+    windows, features, repeats = 2000, 30, 20
+
+    def draw(units: int) -> Seen:
+        conditions = np.zeros((windows, features, 6), dtype=np.int64)
+        conditions[..., MISSING] = repeats * random.binomial(units, 0.02, (windows, features))
+        conditions[..., VALID] = repeats * units - conditions[..., MISSING]
+        shape = (windows, features)
+        return Seen(
+            np.full(shape, units * repeats), conditions, np.ones(shape, np.bool_), np.full(shape, float(repeats))
+        )
+
+    against = Reference(draw(200), np.full((windows, features), 0.1), np.zeros((windows, features), np.int64))
+    assert broken(states(draw(100), against)) <= 0.002
