@@ -7,6 +7,7 @@ Sections of plain values, by name. `embeddings`: a projection a feature. With `d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def learn_projections(model: Model, batches: Sequence[Rows]) -> tuple[dict[str, 
     embeddings = {}
     for number, name in enumerate(embedding_names(model)):
         given = [vectors for vectors in (values.vectors[number] for values in features) if vectors is not None]
-        section = learn(quote(name), lambda given=given: learn_projection(_of_one_dimension(given)).to_json())
+        section = learn(quote(name), partial(_embedding, given))
         if section is not None:
             embeddings[name] = section
     if embeddings:
@@ -93,9 +94,11 @@ def problems(projections: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
         checks += [((EMBEDDINGS, name), section, _checked) for name, section in embeddings.items()]
     else:
         yield (EMBEDDINGS,), "no mapping"
-    for name, check in ((INPUTS, _checked_inputs), (RECONSTRUCTION, _checked_components)):
-        if name in projections:
-            checks.append(((name,), projections[name], check))
+    joint: tuple[tuple[str, Callable[[Any], object]], ...] = (
+        (INPUTS, _checked_inputs),
+        (RECONSTRUCTION, _checked_components),
+    )
+    checks += [((name,), projections[name], check) for name, check in joint if name in projections]
     for place, section, check in checks:
         try:
             check(section)
@@ -105,11 +108,12 @@ def problems(projections: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             yield place, str(error)
 
 
-def _of_one_dimension(batches: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The batches with vectors as long as those of the first."""
+def _embedding(batches: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
+    """Of the batches with vectors as long as those of the first."""
     if not batches:
-        raise ValueError("no record of the file has a vector")
-    return np.concatenate([vectors for vectors in batches if vectors.shape[1] == batches[0].shape[1]])
+        raise ValueError("no record has a vector")
+    alike = [vectors for vectors in batches if vectors.shape[1] == batches[0].shape[1]]
+    return learn_projection(np.concatenate(alike)).to_json()
 
 
 def _inputs(names: Sequence[str], numbers: NDArray[np.float64]) -> dict[str, Any]:
