@@ -12,6 +12,7 @@ import pytest
 
 from tests.processes import ENVIRONMENT
 from tests.reference.records import FEATURES, configured, generate, write_csv
+from tidegauge.cli import main
 from tidegauge.reference import command
 from tidegauge.reference.format import load
 
@@ -53,15 +54,6 @@ def test_it_writes_the_reference_that_the_configuration_waits_for(folder: Path) 
     again = run(folder, "--model", "fraud", "--from", "r.csv", "--output", "reference.yml")
     assert again.returncode == 0
     assert not list(folder.glob(".*"))
-    checked = subprocess.run(
-        [sys.executable, "-m", "tidegauge", "check", "--config.file", "tidegauge.yml"],
-        cwd=folder,
-        env={**os.environ, **ENVIRONMENT},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert "reference.yml" in checked.stdout, checked.stderr
 
 
 def _umask() -> int:
@@ -79,30 +71,42 @@ def _umask() -> int:
         (("--model", "fraud", "--from", "r.csv", "-o", "tidegauge.yml"), "found a file that is no prepared reference"),
         (("--model", "fraud", "--from", "r.csv", "-o", "no/o.yml"), "found no directory no"),
         (("--model", "fraud", "--from", "empty.csv", "-o", "o.yml"), "empty.csv: found no header"),
-        (("--model", "fraud", "--from", "tidegauge.yml", "-o", "o.yml"), "tidegauge.yml: found a prepared reference"),
+        (("--model", "fraud", "--from", "prepared.yml", "-o", "o.yml"), "prepared.yml: found a prepared reference"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_status_2_and_nothing_is_written(
-    words: tuple[str, ...], said: str, folder: Path
+    words: tuple[str, ...], said: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "empty.csv").write_text("")
+    (folder / "prepared.yml").write_text("tidegauge_reference: 1\n")
     before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-    done = run(folder, *words)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("tidegauge: ") and said in done.stderr and "Traceback" not in done.stderr
+    monkeypatch.chdir(folder)
+    assert main(["reference", "--config.file", "tidegauge.yml", *words]) == 2
+    out, problem = capsys.readouterr()
+    assert out == "" and problem.startswith("tidegauge: ") and said in problem
     assert {path: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
 def test_wrong_usage_is_status_2(folder: Path) -> None:
     done = run(folder, "--model", "fraud")
-    assert done.returncode == 2 and "--from" in done.stderr
+    assert done.returncode == 2 and "--from" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_configuration_with_problems_is_refused_as_by_check(folder: Path) -> None:
+def test_a_configuration_with_problems_is_refused_as_by_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "tidegauge.yml"
     path.write_text(path.read_text().replace("task: binary", "task: banary"))
-    done = run(folder, "--model", "fraud", "--from", "r.csv", "-o", "o.yml")
-    assert done.returncode == 2 and 'found "banary"' in done.stderr
+    words = ["--model", "fraud", "--from", str(folder / "r.csv"), "-o", str(folder / "o.yml")]
+    assert main(["reference", "--config.file", str(path), *words]) == 2
+    assert 'found "banary"' in capsys.readouterr().err
+
+
+def test_check_reads_a_prepared_reference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepared = folder / "reference.yml"
+    command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", prepared)
+    assert main(["check", "--config.file", str(folder / "tidegauge.yml")]) == 0
+    prepared.write_text(prepared.read_text().replace("records: 400", "records: 401"))
+    assert main(["check", "--config.file", str(folder / "tidegauge.yml")]) == 2
+    assert "reference.yml" in capsys.readouterr().err
 
 
 def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +116,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
     def fail(number: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(command.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError):
         command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", output)
     assert output.read_text() == "tidegauge_reference: 1\n"
@@ -142,6 +146,6 @@ def test_what_is_noteworthy_is_said(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
     said = command.make(tmp_path / "tidegauge.yml", "fraud", tmp_path / "r.csv", tmp_path / "o.yml").splitlines()
     assert "  flat is constant: any other value will be drift" in said
-    assert "  odd: 1 values (25.0%) are of a wrong type" in said
-    assert "  odd: 1 values (25.0%) are not finite" in said
+    assert "  odd: 1 of 4 values (25.0%) are of a wrong type" in said
+    assert "  odd: 1 of 4 values (25.0%) are not finite" in said
     assert any(line.startswith('  "b c": ') for line in said)

@@ -32,7 +32,7 @@ def bins(draw: st.DrawFn, name: str) -> tuple[Bins, list[int]]:
         numbers = st.floats(-LARGEST, LARGEST).map(lambda x: x + 0.0)
         edges = sorted(draw(st.sets(numbers, min_size=1, max_size=16)))
         shape: Bins = NumericBins(name, tuple(edges if len(edges) > 1 else edges * 2))
-        conditions, places = draw(st.tuples(COUNTS, COUNTS, COUNTS)), shape.inner + 2
+        conditions, places = draw(st.tuples(COUNTS, COUNTS, COUNTS)), max(len(edges), 2) + 1
     else:
         values = draw(st.lists(TEXTS, unique=True, max_size=5))
         known = draw(st.none() | st.sets(st.integers(0, (1 << 64) - 1), max_size=5).map(lambda s: tuple(sorted(s))))

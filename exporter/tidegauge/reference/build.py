@@ -88,6 +88,19 @@ def reference_for(model: Model, settings: Settings) -> Reference:
     return fitted(load(model.reference), model, model.reference)
 
 
+def check_prepared(settings: Settings) -> None:
+    """Reads the prepared references that the configuration names. Raises ConfigurationError with all their problems."""
+    problems: list[Problem] = []
+    for model in settings.models:
+        if model.reference is not None and is_prepared(model.reference):
+            try:
+                fitted(load(model.reference), model, model.reference)
+            except ConfigurationError as error:
+                problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
+
+
 def is_prepared(path: Path) -> bool:
     """Whether a file is a prepared reference, by its name or else by how it begins. Raises OSError."""
     if path.suffix.lower() in PREPARED:
