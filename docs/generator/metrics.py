@@ -144,5 +144,6 @@ def _statistic(name: str) -> str:
         f"- thresholds that people know: {definition.folklore}",
         f"- the same elsewhere: {definition.same_as}",
         f"- use it: {definition.use}",
+        f"- after: {definition.source}",
     ]
-    return "\n".join(lines + ([f"- after: {definition.source}"] if definition.source else []))
+    return "\n".join(lines)

@@ -148,6 +148,25 @@ def test_what_a_model_is_compared_with(named: str | None, file: bool, used: tupl
     assert model_of(tmp_path, lines).drift_references == used
 
 
+@pytest.mark.parametrize(
+    ("importances", "shares"),
+    [
+        ([], ()),
+        ([None, None], (0.5, 0.5)),
+        ([0.3, 0.1], (0.75, 0.25)),
+        ([30, 10, None], (0.5, 1 / 6, 1 / 3)),
+        ([0, 2], (0, 1)),
+        ([0, None], (0.5, 0.5)),
+        ([1e308, 1e308], (0.5, 0.5)),
+    ],
+)
+def test_importances_are_shares_and_one_that_is_not_said_is_the_mean_of_the_others(
+    importances: list[float | None], shares: tuple[float, ...]
+) -> None:
+    features = tuple(Feature(f"f{place}", "numeric", one) for place, one in enumerate(importances))
+    assert Model("m", "binary", (), features=features).importances == pytest.approx(shares)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 TYPES = "numeric, categorical, boolean, text_length, embedding"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,17 @@ from docs.generator.__main__ import DOCS, generated
 from docs.generator.pages import fill, table
 from tidegauge.config import schema
 from tidegauge.config.definitions import DEFINITIONS
+from tidegauge.config.drift_definitions import (
+    CONDITION_MEANINGS,
+    DRIFT_DEFINITIONS,
+    FEATURE_STATE_MEANINGS,
+    REFERENCE_MEANINGS,
+    SCHEMA_CHANGE_MEANINGS,
+    WATCHED_MEANINGS,
+)
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRIC_NAMES, METRICS
+from tidegauge.config.settings import DRIFT_REFERENCES, DRIFT_STATISTICS, RESERVED
 from tidegauge.config.shapes import Duration, Either, Items, Named, Section, Shape
 from tidegauge.publish.explanations import LABELS, NEVER, QUESTIONS, SUM, explain
 
@@ -66,6 +76,23 @@ def test_every_metric_is_defined_and_nothing_else() -> None:
         for text in (definition.sentence, definition.formula, definition.interval, definition.merge):
             assert text, name
         assert definition.sentence.endswith("."), name
+
+
+def test_every_word_of_drift_is_explained_and_nothing_else() -> None:
+    assert tuple(DRIFT_DEFINITIONS) == DRIFT_STATISTICS
+    assert tuple(REFERENCE_MEANINGS) == DRIFT_REFERENCES
+    for name, definition in DRIFT_DEFINITIONS.items():
+        assert all(getattr(definition, field.name) for field in fields(definition)), name
+        assert definition.sentence.endswith("."), name
+    assert all(name.startswith(RESERVED) for name in WATCHED_MEANINGS)
+    by_name = {family.name: family for family in metrics.families()}
+    for family, words in (
+        ("model_feature_records", CONDITION_MEANINGS),
+        ("model_feature_state", FEATURE_STATE_MEANINGS),
+        ("model_schema_changed", SCHEMA_CHANGE_MEANINGS),
+    ):
+        plain = by_name[family].help.replace("-", " ")
+        assert all(word in plain for word in words), family
 
 
 def test_every_range_in_the_reference_is_that_of_the_metric() -> None:

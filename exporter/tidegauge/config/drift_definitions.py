@@ -20,7 +20,7 @@ class DriftDefinition:
     folklore: str
     same_as: str
     use: str
-    source: str = ""
+    source: str
 
 
 _LINEAR = "about (B - 1) s: it falls as the window grows, and grows with the number of bins"
@@ -66,6 +66,7 @@ DRIFT_DEFINITIONS: Mapping[str, DriftDefinition] = {
         "none in common use",
         "Evidently, which tests it by permutation",
         "to explain a change to anybody: 0.05 are five in a hundred that moved",
+        "half the sum of what the shares differ by",
     ),
     "l_infinity": DriftDefinition(
         "L-infinity distance: by how much the share of the bin that moved most has changed.",
@@ -75,6 +76,7 @@ DRIFT_DEFINITIONS: Mapping[str, DriftDefinition] = {
         "0.3 (Vertex), for categories",
         "NannyML, TFDV, Vertex",
         "categories, where one value replaces another",
+        "Chebyshev's distance of the shares",
     ),
     "kolmogorov_smirnov": DriftDefinition(
         "Kolmogorov-Smirnov distance: the largest gap between the two cumulative distributions. Of ordered features"
@@ -98,6 +100,7 @@ DRIFT_DEFINITIONS: Mapping[str, DriftDefinition] = {
         "scipy.stats.wasserstein_distance over the standard deviation; Evidently and Azure. NannyML's has the feature's"
         " unit",
         "numbers, to say how far: a shift by a tenth of a standard deviation is 0.1 whatever the bins are",
+        "Kantorovich 1942; Vallender 1974 for the form with cumulative distributions",
     ),
     "chi_squared": DriftDefinition(
         "Pearson's statistic of two samples: how surprising the difference is. It grows with the window, so it says"

@@ -414,8 +414,8 @@ MODEL = Section(
             settings.Model,
             "reference",
             PathText("a readable file"),
-            "A file that the model is compared with: CSV, JSON Lines or Parquet with the record's fields. It must be"
-            " readable.",
+            "A file that the model is compared with: CSV, JSON Lines or Parquet with the record's fields, or what"
+            " `tidegauge reference` made of one. It must be readable.",
         ),
         Key(
             "signals",

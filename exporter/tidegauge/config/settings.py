@@ -185,6 +185,21 @@ class Model:
         )
 
     @property
+    def importances(self) -> tuple[float, ...]:
+        """Each feature's share of all importances, in the features' order; 1 in all.
+
+        A feature of which none is said counts as the mean of the others; all count alike where none is above 0.
+        """
+        told = [feature.importance for feature in self.features]
+        largest = max((one for one in told if one is not None), default=0.0)
+        if largest == 0:
+            return tuple(1 / len(told) for _ in told)
+        scaled = [None if one is None else one / largest for one in told]
+        given = [one for one in scaled if one is not None]
+        each = [sum(given) / len(given) if one is None else one for one in scaled]
+        return tuple(one / sum(each) for one in each)
+
+    @property
     def drift_references(self) -> tuple[str, ...]:
         """What the model can be compared with: training needs a reference file, and first stands in for it."""
         usable = [one for one in self.drift.references if one != TRAINING or self.reference is not None]

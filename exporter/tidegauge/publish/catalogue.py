@@ -384,8 +384,8 @@ MODEL_DRIFT_EVIDENCE = _gauge(
 )
 MODEL_DRIFT_EVIDENCE_THRESHOLD = _gauge(
     "model_drift_evidence_threshold",
-    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times what is compared, over the "
-    "tenth of false discoveries that e-BH allows; the more features have moved, the lower.",
+    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times what is compared, over "
+    "the tenth of false discoveries that e-BH allows; the more features have moved, the lower.",
     *_VERSION,
     "reference",
 )
@@ -424,8 +424,8 @@ MODEL_FEATURE_IMPORTANCE_RATIO = _gauge(
 )
 MODEL_FEATURE_RECORDS = _gauge(
     "model_feature_records",
-    "Predictions in the window by the condition of the feature's value: valid, missing, unseen, invalid, non_finite; and "
-    f"out_of_range, which is a part of valid. Statistical weights do not count. {_SUMMABLE}.",
+    "Predictions in the window by the condition of the feature's value: valid, missing, unseen, invalid, non_finite; "
+    f"and out_of_range, which is a part of valid. Statistical weights do not count. {_SUMMABLE}.",
     *_FEATURE_WINDOW,
     "condition",
 )
