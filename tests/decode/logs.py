@@ -7,8 +7,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tidegauge.config.settings import Channel, Feature, Model, Settings, Signal, Source
+from tidegauge.config.watched import categorical_names, embedding_names, numeric_names
 from tidegauge.decode import Categorical, FeedbackColumns, FeedbackDecoder, PredictionColumns, PredictionDecoder
+from tidegauge.join.rows import INVALID_CODE, INVALID_NUMBER, MISSING_CODE
 
 PREDICTIONS = Source("predictions", "predictions", "/logs/*")
 FEEDBACK = Source("feedback", "feedback", "/logs/*")
@@ -93,6 +97,45 @@ def prediction_rows(batch: PredictionColumns) -> list[Row]:
         columns["content"] = list(batch.content)
     assert {len(column) for column in columns.values()} == {n}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def feature_rows(batch: PredictionColumns, model: Model) -> list[Row]:
+    """What the model saw, named and written as `recount.feature_of` does."""
+    n, values = len(batch.time), batch.features
+    if values is None:
+        assert not model.features
+        return [{} for _ in range(n)]
+    assert values.numbers.shape == (len(numeric_names(model)), n)
+    assert values.numbers.flags.c_contiguous
+    assert values.numbers.dtype == np.float64
+    columns: dict[str, list[Any]] = {}
+    for name, numbers in zip(numeric_names(model), values.numbers, strict=True):
+        columns[name] = [number_seen(number) for number in numbers.tolist()]
+    for name, column in zip(categorical_names(model), values.codes, strict=True):
+        assert column.codes.dtype == np.int32
+        columns[name] = [
+            None if code == MISSING_CODE else ("invalid",) if code == INVALID_CODE else column.values[code]
+            for code in column.codes.tolist()
+        ]
+    for name, vectors in zip(embedding_names(model), values.vectors, strict=True):
+        columns[name] = [None] * n
+        if vectors is not None:
+            assert vectors.shape[0] == n
+            columns[name] = [
+                vector if isinstance(first := number_seen(vector[0]), float) else first for vector in vectors.tolist()
+            ]
+    assert columns.keys() == {feature.name for feature in model.features}
+    assert {len(column) for column in columns.values()} == {n}
+    return [
+        {f"feature {name}": value for name, value in zip(columns, row, strict=True)}
+        for row in zip(*columns.values(), strict=True)
+    ]
+
+
+def number_seen(number: float) -> Any:
+    if math.isnan(number):
+        return None
+    return ("invalid",) if number == INVALID_NUMBER else ("not finite",) if math.isinf(number) else number
 
 
 def feedback_rows(batch: FeedbackColumns) -> list[Row]:

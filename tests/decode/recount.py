@@ -91,8 +91,47 @@ def is_set(value: Any) -> bool:
     return isinstance(value, list | dict) or (value is not None and value != 0)
 
 
-def prediction(line: bytes, tasks: dict[str, str], slices: tuple[str, ...]) -> Outcome:
-    """The row of a prediction of one of the models `tasks` (name: task), with threshold 0.5 and positive label "1"."""
+def feature_of(value: Any, kind: str) -> Any:
+    """What a model saw: None, a number, a text or a list; "invalid" of a wrong type, "not finite" as it says."""
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "numeric":
+        return finite(value) if number else ("invalid",)
+    if kind == "text_length":
+        return float(len(value)) if isinstance(value, str) else ("invalid",)
+    if kind == "boolean":
+        for text, meant in (("true", (True, 1, "true")), ("false", (False, 0, "false"))):
+            if isinstance(value, bool | int | float | str) and value in meant:
+                return text
+        return ("invalid",)
+    if kind == "categorical":
+        if value == "":
+            return None
+        text = text_of(value)
+        return ("invalid",) if text is None else text
+    if not isinstance(value, list) or not 1 <= len(value) <= 4096:
+        return ("invalid",)
+    numbers = [feature_of(item, "numeric") for item in value]
+    if None in numbers or ("invalid",) in numbers:
+        return ("invalid",)
+    return ("not finite",) if ("not finite",) in numbers else numbers
+
+
+def finite(value: float) -> Any:
+    try:
+        return float(value) if math.isfinite(value) else ("not finite",)
+    except OverflowError:
+        return ("not finite",)
+
+
+def prediction(
+    line: bytes, tasks: dict[str, str], slices: tuple[str, ...], features: dict[str, dict[str, str]] | None = None
+) -> Outcome:
+    """The row of a prediction of one of the models `tasks` (name: task), with threshold 0.5 and positive label "1".
+
+    `features` are the kinds by name that each model watches.
+    """
     if not line.strip():
         return None
     try:
@@ -166,6 +205,9 @@ def prediction(line: bytes, tasks: dict[str, str], slices: tuple[str, ...]) -> O
                 found = text_of(inside[name]) or None
                 break
         row[f"slice {name}"] = found
+    inside = record.get("features")
+    for name, kind in (features or {}).get(model, {}).items():
+        row[f"feature {name}"] = feature_of(inside.get(name) if isinstance(inside, dict) else None, kind)
     return row
 
 

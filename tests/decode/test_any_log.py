@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -17,11 +18,12 @@ from tests.decode.logs import (
     FRAUD,
     PREDICTIONS,
     Row,
+    feature_rows,
     feedback_rows,
     prediction_rows,
     settings_for,
 )
-from tidegauge.config.settings import Model
+from tidegauge.config.settings import Feature, Model
 from tidegauge.decode import FeedbackDecoder, PredictionDecoder
 
 MODELS = (FRAUD, DELAY, ANIMAL)
@@ -166,6 +168,74 @@ def test_a_log_whose_types_have_drifted_on_every_line_is_what_its_lines_are(
     check_predictions(log, cuts, models)
 
 
+# What two models watch under one name may be of two kinds, and a slice as well.
+SEEN_BY_FRAUD = replace(
+    FRAUD,
+    features=tuple(
+        Feature(name, kind)
+        for name, kind in {
+            "country": "categorical",
+            "amount": "numeric",
+            "note": "text_length",
+            "member": "boolean",
+            "place": "embedding",
+            "age": "numeric",
+        }.items()
+    ),
+    slices=("country", "plan", "amount"),
+)
+SEEN_BY_DELAY = replace(
+    DELAY, features=(Feature("amount", "categorical"), Feature("note", "boolean"), Feature("place", "numeric"))
+)
+watching = st.sampled_from(
+    [(SEEN_BY_FRAUD, SEEN_BY_DELAY, ANIMAL), (SEEN_BY_FRAUD,), (SEEN_BY_DELAY,), (replace(FRAUD, slices=()),)]
+)
+odd = st.one_of(drifted, st.sampled_from(["x", "SE", "12", [], [1], True, 1e300, -0.0]))
+watched_values: dict[str, st.SearchStrategy[Any]] = {
+    "country": mostly("SE", "NO", "x" * 300, 7),
+    "amount": mostly(3, 2.5, -1e9, 10**30),
+    "note": mostly("", "é", "fine\nthen", "long " * 80),
+    "member": mostly(True, False, "true", 0),
+    "place": mostly([0.5, 1, -2], [1e5, 0, 0]),
+    "age": mostly(40, 41.0),
+}
+features_of_a_record = st.one_of(
+    st.fixed_dictionaries(watched_values),
+    st.fixed_dictionaries(watched_values),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(watched_values, odd)),
+    drifted,
+)
+watched_records = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(["fraud", "fraud", "fraud", "delay", "animal"]),
+        "timestamp": st.just(1_700_000_000),
+        "prediction": mostly(1),
+        "features": features_of_a_record,
+    },
+    optional={"slices": mostly({"amount": 9}), "latency_ms": mostly(3)},
+)
+
+
+@settings(max_examples=120)
+@given(a_log(watched_records), cuts_of_a_log, watching)
+def test_features_are_what_a_plain_recount_of_each_line_says(
+    log: list[bytes], cuts: list[int], models: tuple[Model, ...]
+) -> None:
+    check_predictions(log, cuts, models)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(watched_records, scores), min_size=20, max_size=60), cuts_of_a_log, watching)
+def test_features_of_a_log_whose_types_have_drifted_on_every_line(
+    records: list[tuple[dict[str, Any], Any]], cuts: list[int], models: tuple[Model, ...]
+) -> None:
+    log = [
+        json.dumps(record | {"score": score, "latency_ms": f"{n}"}).encode()
+        for n, (record, score) in enumerate(records)
+    ]
+    check_predictions(log, cuts, models)
+
+
 def test_feedback_is_what_a_plain_recount_of_each_line_says() -> None:
     seen: set[str] = set()
 
@@ -180,13 +250,20 @@ def test_feedback_is_what_a_plain_recount_of_each_line_says() -> None:
 
 def check_predictions(log: list[bytes], cuts: list[int], models: tuple[Model, ...]) -> list[recount.Outcome]:
     tasks = {model.name: model.task for model in models}
+    features = {model.name: {feature.name: feature.kind for feature in model.features} for model in models}
+    named = {model.name: model for model in models}
+    slices = next((model.slices for model in models if model.name == "fraud"), ())
     decoder = PredictionDecoder(PREDICTIONS, settings_for(*models))
     found: dict[int, Row | str] = {}
     for first, block in blocks(log, cuts):
         decoded = decoder.decode(block, "/logs/a")
-        rows = [row for batch in decoded.batches for row in prediction_rows(batch)]
+        rows = [
+            row | seen
+            for batch in decoded.batches
+            for row, seen in zip(prediction_rows(batch), feature_rows(batch, named[batch.model]), strict=True)
+        ]
         place(found, first, block, rows, [(r.offset, r.reason) for r in decoded.rejections])
-    expected = {n: recount.prediction(line, tasks, FRAUD.slices) for n, line in enumerate(log)}
+    expected = {n: recount.prediction(line, tasks, slices, features) for n, line in enumerate(log)}
     assert without(found, "offset", "unit") == {n: outcome for n, outcome in expected.items() if outcome is not None}
     return list(expected.values())
 

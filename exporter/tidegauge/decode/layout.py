@@ -76,10 +76,11 @@ class Layout:
     def columns(self, rows: Sequence[Row], names: Collection[str]) -> Columns:
         """The fields of these names, none a feature, column by column; None where absent."""
         holders: dict[Path, Sequence[Row]] = {(): rows}
-        columns = {name: self._root.column(self._paths[name], holders) for name in names}
-        for name in self._mixed.keys() & columns.keys():
-            columns[name] = coerced_column(columns[name], self._mixed[name])
-        return columns
+        return {name: self._column(name, holders) for name in names}
+
+    def _column(self, name: str, holders: dict[Path, Sequence[Row]]) -> list[Any]:
+        column = self._root.column(self._paths[name], holders)
+        return coerced_column(column, self._mixed[name]) if name in self._mixed else column
 
     def place(self, name: str) -> Place:
         """Where a field is."""
@@ -90,7 +91,7 @@ class Layout:
         holders: dict[Path, Sequence[Row]] = {(): rows}
         given = set()
         for name in names:
-            column = self._root.column(self._paths[name], holders)
+            column = self._column(name, holders)
             absent = ABSENT.get(self._root.kind(self._paths[name]))
             nothing = column.count(None) + (0 if absent is None else column.count(absent))
             if nothing < len(column):

@@ -281,4 +281,4 @@ class LineReader:
 
 
 def _integer(digits: str) -> Any:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float("inf")
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float("-inf" if digits.startswith("-") else "inf")
