@@ -180,7 +180,7 @@ def is_number(x: NDArray[np.float64]) -> NDArray[np.bool_]:
 def hash_of(text: str) -> int:
     """By which a category without a bin of its own is known: XXH3, 64 bits, of its UTF-8."""
     try:
-        return xxhash.xxh3_64_intdigest(text)
+        return xxhash.xxh3_64_intdigest(text.encode())
     except UnicodeEncodeError:
         # Half of a surrogate pair, which JSON can hold.
         return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
