@@ -106,3 +106,9 @@ def test_more_texts_than_are_remembered_keep_their_buckets() -> None:
     bins = CategoricalBins("x", (), 16, None)
     columns = CategoricalBinner(bins).columns(np.arange(20_000, dtype=np.int32), texts, Workspace(20_000))
     assert (columns - FIRST_BIN).tolist() == [xxhash.xxh3_64_intdigest(text.encode()) % 16 for text in texts]
+
+
+def test_half_of_a_surrogate_pair_has_a_bin_too() -> None:
+    bins = CategoricalBins("x", (), 16, None)
+    (column,) = CategoricalBinner(bins).columns(np.zeros(1, dtype=np.int32), ["\ud800"], Workspace(1)).tolist()
+    assert column - FIRST_BIN == xxhash.xxh3_64_intdigest(b"\xed\xa0\x80") % 16

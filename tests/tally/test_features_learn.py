@@ -9,16 +9,17 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tally.features_recount import CLASSES, MODEL, NAMES, Record, bin_of, name_of, rows_of
+from tidegauge.join.rows import INVALID_NUMBER
 from tidegauge.tally.features.binning import NumericBinner, hash_of
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import Sample, icc, intraclass, learn, learn_categorical, learn_numeric
 from tidegauge.tally.features.schema import LARGEST_EDGE, CategoricalBins
 
-FINITE = st.floats(allow_nan=False, allow_infinity=False)
+FINITE = st.floats(INVALID_NUMBER, allow_infinity=False, exclude_min=True)
 CLOSE = st.integers(0, 40).map(lambda steps: 1.0 + steps * 2.0**-52)
 DENORMAL = st.integers(0, 40).map(lambda steps: steps * 5e-324)
 VALUES = st.one_of(*(st.lists(kind, min_size=1, max_size=80) for kind in (FINITE, CLOSE, DENORMAL, st.floats(0, 1))))
@@ -117,6 +118,7 @@ RECORD = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(st.lists(RECORD, max_size=40), st.integers(0, 40))
 def test_what_was_learned_from_is_neither_unseen_nor_out_of_range(records: list[Record], cut: int) -> None:
     samples = [Sample.of(rows_of(part)[0], CLASSES) for part in (records[:cut], records[cut:])]

@@ -140,33 +140,36 @@ class CategoricalBinner:
         self._named = {value: FIRST_BIN + number for number, value in enumerate(bins.values)}
         self._known = None if bins.known is None else frozenset(bins.known)
         self._first, self._hashed = FIRST_BIN + len(bins.values), bins.hashed
-        self._remembered: dict[str, int] = {}
-
-    def column(self, text: str) -> int:
-        """The column of a value among the feature's columns."""
-        named = self._named.get(text)
-        if named is not None:
-            return named
-        column = self._remembered.get(text)
-        if column is None:
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            column = self._remembered[text] = self._unnamed(text)
-        return column
-
-    def _unnamed(self, text: str) -> int:
-        if not self._hashed:
-            return UNSEEN
-        number = hash_of(text)
-        if self._known is not None and number not in self._known:
-            return UNSEEN
-        return self._first + number % self._hashed
+        self._remembered = dict(self._named)
 
     def columns(self, codes: NDArray[np.integer], texts: Sequence[str], workspace: Workspace) -> NDArray[np.intp]:
         """Columns of rows whose code is the place of their text; -1: missing, -2: of a wrong type."""
         # Negative codes wrap to the end of the table.
-        table = np.array([*map(self.column, texts), INVALID, MISSING], dtype=np.intp)
+        table = np.array([*self._table(texts), INVALID, MISSING], dtype=np.intp)
         return np.take(table, codes, out=workspace.places(len(codes)), mode="wrap")
+
+    def _table(self, texts: Sequence[str]) -> list[int]:
+        """The column of each text."""
+        known = list(map(self._remembered.get, texts))
+        if None not in known:
+            return [column for column in known if column is not None]
+        if len(self._remembered) > REMEMBERED:
+            self._remembered = dict(self._named)
+        missing = [text for text, column in zip(texts, known, strict=True) if column is None]
+        new = dict(zip(missing, self._unnamed(missing), strict=True))
+        if len(new) <= REMEMBERED:
+            self._remembered.update(new)
+        return [new[text] if column is None else column for text, column in zip(texts, known, strict=True)]
+
+    def _unnamed(self, texts: list[str]) -> list[int]:
+        """Columns of texts that have no bin of their own."""
+        if not self._hashed:
+            return [UNSEEN] * len(texts)
+        first, hashed, known = self._first, self._hashed, self._known
+        numbers = map(hash_of, texts)
+        if known is None:
+            return [first + number % hashed for number in numbers]
+        return [first + number % hashed if number in known else UNSEEN for number in numbers]
 
 
 def is_number(x: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -176,4 +179,8 @@ def is_number(x: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 def hash_of(text: str) -> int:
     """By which a category without a bin of its own is known: XXH3, 64 bits, of its UTF-8."""
-    return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))
+    try:
+        return xxhash.xxh3_64_intdigest(text.encode())
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which JSON can hold.
+        return xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass"))

@@ -17,6 +17,7 @@ from tidegauge.config.settings import Model
 from tidegauge.decode.columns import Categorical
 from tidegauge.join.rows import FeatureValues, Rows
 from tidegauge.tally.features.binning import CategoricalBinner, NumericBinner, Workspace, hash_of, is_number
+from tidegauge.tally.features.counts import BLOCK
 from tidegauge.tally.features.schema import LARGEST_EDGE, MOST_NAMED, Bins, CategoricalBins, NumericBins, Schema
 from tidegauge.tally.features.watched import FROM_CLASS, FROM_NUMBER, FROM_SCORE, NUMERIC, Watched, watched
 
@@ -205,8 +206,15 @@ def _texts(samples: Sequence[Sample], feature: Watched) -> Counter[str]:
 
 def _places(sample: Sample, feature: Watched, bins: Bins) -> NDArray[np.intp]:
     """The column that each row is counted in; what is no value counts as a bin too."""
-    workspace = Workspace(len(sample))
+    places = np.empty(len(sample), dtype=np.intp)
+    workspace = Workspace(min(BLOCK, len(sample)))
+    blocks = [slice(start, start + BLOCK) for start in range(0, len(sample), BLOCK)]
     if isinstance(bins, NumericBins):
-        return NumericBinner(bins).columns(_numbers(sample, feature), workspace)[0]
-    column = _codes(sample, feature)
-    return CategoricalBinner(bins).columns(column.codes, column.values, workspace)
+        numbers, binner = _numbers(sample, feature), NumericBinner(bins)
+        for block in blocks:
+            places[block] = binner.columns(numbers[block], workspace)[0]
+        return places
+    column, sorter = _codes(sample, feature), CategoricalBinner(bins)
+    for block in blocks:
+        places[block] = sorter.columns(column.codes[block], column.values, workspace)
+    return places
