@@ -1,1 +1,1 @@
-"""Drift and data quality: what a model is given and what it answers, against a reference. Counts in, judgements out."""
+"""Have the inputs and answers of a model moved? Counts of bins in, distances, noise floors and evidence out."""

@@ -25,7 +25,7 @@ SHORTEST: Final = (1, 4, 16, 64, 256)
 
 LARGEST_REFERENCE: Final = 1e8  # rows; more say nothing more
 LONGEST_RUN: Final = 1e6  # effective rows; older ones fade, so that a long quiet run cannot drown what happens now
-ROOM: Final = 3.0  # evidence above so many times the threshold fades, so that recovery is quick
+ROOM: Final = 4.0  # evidence above so many times the threshold fades by half, so that recovery is quick
 
 _RUNS_A_BLOCK: Final = sum(1 / blocks for blocks in SHORTEST)
 

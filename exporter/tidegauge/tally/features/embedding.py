@@ -35,6 +35,7 @@ _FARTHEST: Final = 16.0  # at most so many sigma from the centre: beyond, everyt
 _FREQUENCY: Final = 2.0**20  # frequencies, in turns per sigma, are whole multiples of 1 / _FREQUENCY
 _STEPS: Final = 1024  # to which a turn is rounded: an error of 0.002 in the angle, the same for every version
 _CHUNK: Final = 1024  # rows at a time, so that their angles stay in the processor's cache
+_LARGEST: Final = 1e140  # numbers of a reference are held within this, so that their squares are finite
 _SAMPLE: Final = 1000  # rows of the reference whose distances give sigma
 
 
@@ -149,7 +150,8 @@ class VectorCounter:
 
     def _steps(self, vectors: Floats) -> NDArray[np.int32]:
         """Angles (n, D), in steps, 0 to _STEPS - 1."""
-        coordinates = (vectors - self._centre) * (_COORDINATE / self.projection.sigma)
+        with np.errstate(over="ignore"):  # what overflows is far away, as is said next
+            coordinates = (vectors - self._centre) * (_COORDINATE / self.projection.sigma)
         np.clip(coordinates, -_FARTHEST * _COORDINATE, _FARTHEST * _COORDINATE, out=coordinates)
         angles = np.rint(coordinates, out=coordinates) @ self._frequencies
         steps: NDArray[np.int32] = np.rint(angles, out=angles).astype(np.int32)
@@ -191,7 +193,7 @@ def learn_projection(vectors: Floats, pairs: int = PAIRS, seed: int = SEED) -> P
     sigma**2 is half the median squared distance of two vectors (Gretton et al. 2012, JMLR 13:723, up to their factor),
     of at most 1000 evenly spaced ones. Raises ValueError if fewer than two are valid.
     """
-    valid = vectors[conditions(vectors) == VALID]
+    valid = np.clip(vectors[conditions(vectors) == VALID], -_LARGEST, _LARGEST)
     if len(valid) < 2:
         raise ValueError(f"{len(valid)} valid vectors; a projection needs at least 2")
     centre = np.array([_rounded(value) for value in valid.mean(axis=0)])
