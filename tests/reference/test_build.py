@@ -248,6 +248,7 @@ def test_beyond_the_bound_edges_come_from_a_sample_and_counts_from_every_record(
     values = sorted(numbers(records, "amount"))
     edges = sampled["features"]["amount"]["edges"]
     assert edges != whole["features"]["amount"]["edges"]
+    assert (edges[0], edges[-1]) == (values[0], values[-1])
     assert sampled["features"]["amount"]["records"] == bins_of(values, edges)
     median = np.searchsorted(values, edges[7]) / len(values)
     assert median == pytest.approx(0.5, abs=0.03)
