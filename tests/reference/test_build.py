@@ -256,6 +256,16 @@ def test_beyond_the_bound_edges_come_from_a_sample_and_counts_from_every_record(
     assert dict(sampled["label"]["categories"]) == dict(whole["label"]["categories"])
 
 
+def test_rare_numbers_beside_a_common_one_have_bins_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "RowSample", functools.partial(RowSample, most_rows=1_000, sampled=100))
+    records = [{"prediction": 1, "amount": {700: -5, 900: 9}.get(number, 3)} for number in range(2_000)]
+    amount = parsed(tmp_path, write_csv(tmp_path / "r.csv", records))["features"]["amount"]
+    assert (amount["edges"][0], amount["edges"][-1]) == (-5.0, 9.0)
+    assert amount["records"] == [0, 1, 1_998, 1, 0]
+
+
 def test_a_sample_keeps_enough_rows_and_does_not_depend_on_how_they_come(tmp_path: Path) -> None:
     model, settings = configured(tmp_path)
     records = write_csv(tmp_path / "r.csv", generate(2_000))

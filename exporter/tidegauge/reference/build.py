@@ -5,6 +5,7 @@ One pass learns the bins, and counts too where all rows could be kept; else a se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -212,7 +213,10 @@ class _FirstPass:
             summary = self.summary(bins.name)
             if isinstance(bins, NumericBins) and summary is not None:
                 low, high = (max(-LARGEST_EDGE, min(LARGEST_EDGE, x)) for x in (summary.minimum, summary.maximum))
-                inner = [edge for edge in bins.edges if low < edge < high]
+                edges = bins.edges
+                # Rare numbers beside one that is nearly everywhere shall not hide it in their bin.
+                held = edges[1:-1] if edges[0] < edges[-1] else (edges[0], math.nextafter(edges[0], math.inf))
+                inner = [edge for edge in held if low < edge < high]
                 bins = NumericBins(bins.name, (low, *inner, high))
             found.append(bins)
         return Schema(tuple(found))
