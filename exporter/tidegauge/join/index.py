@@ -23,6 +23,8 @@ NUMBER_BITS = 27
 DELETED = (1 << NUMBER_BITS) - 1
 """Marks a slot whose row is gone; probing goes on past it."""
 MAXIMUM_LOAD = 0.75
+SMALL, SMALL_LOAD = 1 << 19, 0.5
+"""Below so many slots (2 MB) half as many rounds are worth more than memory."""
 GROWTH = 1.35
 """Small enough that an index that has just grown still takes less than eight bytes an entry."""
 DOUBLING_BELOW = 3 << 19
@@ -135,12 +137,13 @@ class HashIndex:
 
     def _reserve(self, more: int) -> None:
         size = len(self._slots)
-        if self._used + more <= MAXIMUM_LOAD * size:
+        load = SMALL_LOAD if size < SMALL else MAXIMUM_LOAD
+        if self._used + more <= load * size:
             return
         wanted = self.live + more
-        if wanted > 0.6 * size:  # else removals filled the slots, and the same size will do
+        if wanted > 0.8 * load * size:  # else removals filled the slots, and the same size will do
             factor = 2.0 if size < DOUBLING_BELOW else GROWTH
-            size = max(int(size * factor), int(wanted / MAXIMUM_LOAD * 1.1) + 1)
+            size = max(int(size * factor), int(wanted / load * 1.1) + 1)
         old = self._slots
         self._slots = np.zeros(_prime(size), dtype=np.uint32)
         self._used = self.live = 0

@@ -173,47 +173,44 @@ class Tally:
             first = local * columns
             # Contributions of one family mostly share their array of rows; its places are found once.
             known: dict[int, NDArray[np.int64]] = {}
-            spots, amounts = [], []
+            parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
             for row, column, amount in contributions:
                 start = known.get(id(row))
                 if start is None:
                     start = known[id(row)] = first[row]
                 if everywhere:
-                    spots.append(start + column)
-                    amounts.append(amount)
+                    parts.append((start + column, amount))
                 else:
                     inside = np.flatnonzero(start >= 0)
-                    spots.append(start[inside] + (column if isinstance(column, int) else column[inside]))
-                    amounts.append(amount[inside])
-            if not spots:
-                continue
-            spot, amount = np.concatenate(spots), np.concatenate(amounts)
-            if len(spot):
-                self._merge(number, cell, spot, amount, columns, sliced=sliced, sign=sign)
+                    spot = start[inside] + (column if isinstance(column, int) else column[inside])
+                    parts.append((spot, amount[inside]))
+            parts = [part for part in parts if len(part[0])]
+            if parts:
+                self._merge(number, cell, parts, columns, sliced=sliced, sign=sign)
 
     def _merge(
         self,
         number: int,
         cell: NDArray[np.int64],
-        spot: NDArray[np.int64],
-        amount: NDArray[np.int64],
+        parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
         columns: int,
         *,
         sliced: bool,
         sign: int,
     ) -> None:
-        """Adds amounts at (position in `cell`) * columns + column."""
-        if len(cell) * columns > 4 * len(spot) + (1 << 18):
+        """Adds amounts, none of the parts empty, at (position in `cell`) * columns + column."""
+        most = sum(len(spot) for spot, _ in parts)
+        if len(cell) * columns * len(parts) > most + (1 << 16):
+            # Adding up each part would cost more than putting them together.
+            parts = [(np.concatenate([spot for spot, _ in parts]), np.concatenate([amount for _, amount in parts]))]
+        if len(cell) * columns > 4 * most + (1 << 18):
             # Few rows over many panes: only the cells that get something are laid out.
-            position, column = np.divmod(spot, columns)
+            position, column = np.divmod(parts[0][0], columns)
             used, position = _distinct(position)
-            cell, spot = cell[used], position * columns + column
-        size = len(cell) * columns
-        if float(max(-int(amount.min()), int(amount.max()))) * len(amount) < EXACT:
-            sums = np.bincount(spot, weights=amount, minlength=size).astype(np.int64)
-        else:
-            sums = np.zeros(size, dtype=np.int64)
-            np.add.at(sums, spot, amount)
+            cell, parts = cell[used], [(position * columns + column, parts[0][1])]
+        sums = np.zeros(len(cell) * columns, dtype=np.int64)
+        for spot, amount in parts:
+            _add_at(sums, spot, amount)
         shaped = sums.reshape(len(cell), columns)
         used = np.flatnonzero(shaped.any(axis=1))
         if len(used) < len(cell):
@@ -495,6 +492,17 @@ def _compacted(table: Table) -> tuple[Table, NDArray[np.int64], NDArray[np.int64
 
 def _counts_table(name: str, columns: int) -> Table:
     return Table(name, np.dtype([("counts", "<i8", (columns,))]) if columns else np.dtype("u1"))
+
+
+def _add_at(sums: NDArray[np.int64], spot: NDArray[np.int64], amount: NDArray[np.int64]) -> None:
+    """Adds amounts, at least one, at places that may repeat; exact."""
+    least, most = int(amount.min()), int(amount.max())
+    if least == most == 1:
+        sums += np.bincount(spot, minlength=len(sums))
+    elif float(max(-least, most)) * len(amount) < EXACT:
+        sums += np.bincount(spot, weights=amount, minlength=len(sums)).astype(np.int64)
+    else:
+        np.add.at(sums, spot, amount)
 
 
 def _distinct(values: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
