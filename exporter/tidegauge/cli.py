@@ -166,10 +166,12 @@ def _check(options: argparse.Namespace) -> int:
     from tidegauge.config.check import explain
     from tidegauge.config.load import ConfigurationError, load
     from tidegauge.config.web import explain_web, load_web
+    from tidegauge.reference.build import check_prepared
 
     explanations, problems = [], []
     try:
         settings = load(options.config_file)
+        check_prepared(settings)
         explanations.append(explain(settings))
     except ConfigurationError as error:
         problems.append(str(error))

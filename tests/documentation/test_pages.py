@@ -149,7 +149,7 @@ def test_every_indented_command_is_one_that_the_project_has() -> None:
             if program == "make":
                 assert words[0] in targets, (page, line)
             elif program == "tidegauge":
-                assert words[0] in ("run", "check", "demo", "simulate", "verdict"), (page, line)
+                assert words[0] in ("run", "check", "reference", "demo", "simulate", "verdict"), (page, line)
             elif words[0] == "-m":
                 assert (ROOT / (words[1].replace(".", "/") + ".py")).is_file(), (page, line)
             elif program != "pip":

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from tidegauge.config.settings import Model, Settings
 from tidegauge.join.rows import Rows
 from tidegauge.reference.format import KEY, LABEL, load
 from tidegauge.reference.moments import Moments
+from tidegauge.reference.projections import ROWS, fitted_projections, learn_projections, wanted
 from tidegauge.reference.sample import RowSample
 from tidegauge.reference.scoring import Scoring
 from tidegauge.reference.source import Records, RecordSource, RowMaker
@@ -54,6 +56,7 @@ def build(model: Model, settings: Settings, path: Path) -> Reference:
     icc = intraclass(schema, model, first.samples())
     summaries = [first.summary(name) for name in schema.names]
     schema_of_kept, counts_of_kept = _chosen(schema, counts, kept)
+    projections, unprojected = first.projections()
     return Reference(
         model=model.name,
         records=first.records,
@@ -65,10 +68,11 @@ def build(model: Model, settings: Settings, path: Path) -> Reference:
         label=first.label(source),
         scores=scores,
         samples=samples,
+        projections=projections,
         file=path.name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         rejected=dict(sorted((+source.reading.rejected).items())),
-        notes=tuple(_notes(model, schema_of_kept, source, path.name)),
+        notes=(*_notes(model, schema_of_kept, source, path.name), *unprojected),
     )
 
 
@@ -82,6 +86,19 @@ def reference_for(model: Model, settings: Settings) -> Reference:
     if not is_prepared(model.reference):
         return build(model, settings, model.reference)
     return fitted(load(model.reference), model, model.reference)
+
+
+def check_prepared(settings: Settings) -> None:
+    """Reads the prepared references that the configuration names. Raises ConfigurationError with all their problems."""
+    problems: list[Problem] = []
+    for model in settings.models:
+        if model.reference is not None and is_prepared(model.reference):
+            try:
+                fitted(load(model.reference), model, model.reference)
+            except ConfigurationError as error:
+                problems += error.problems
+    if problems:
+        raise ConfigurationError(tuple(problems))
 
 
 def is_prepared(path: Path) -> bool:
@@ -111,14 +128,16 @@ def fitted(reference: Reference, model: Model, path: Path) -> Reference:
     if problems:
         raise ConfigurationError(tuple(problems))
     schema, counts = _chosen(reference.schema, reference.counts, kept)
+    projections, unprojected = fitted_projections(reference.projections, model, path.name)
     return replace(
         reference,
+        projections=projections,
         schema=schema,
         counts=counts,
         kinds=tuple(reference.kinds[number] for number in kept),
         icc=tuple(reference.icc[number] for number in kept),
         summaries=tuple(reference.summaries[number] for number in kept),
-        notes=(*reference.notes, *notes),
+        notes=(*reference.notes, *notes, *unprojected),
     )
 
 
@@ -142,6 +161,7 @@ class _FirstPass:
         self._model = model
         self._maker = RowMaker(model)
         self._sample, self._labels = RowSample(), RowSample()
+        self._together = RowSample(ROWS, ROWS) if wanted(model) else None
         self._units_given = False
         self._numeric = [one for one in watched(model) if one.kind == NUMERIC]
         self._moments = {one.name: Moments() for one in self._numeric}
@@ -154,7 +174,10 @@ class _FirstPass:
             rows = self._maker.predictions(columns)
             self.records += int(rows.counts().sum())
             self._units_given |= columns.unit is not None
-            self._sample.add(rows, columns.unit)
+            if self._together is not None:
+                self._together.add(rows, None)
+            # Vectors would fill the memory, and have no bins.
+            self._sample.add(_without_vectors(rows), columns.unit)
             for feature in self._numeric:
                 values = _numbers(rows, feature)
                 good = is_number(values)
@@ -196,6 +219,10 @@ class _FirstPass:
             counts = self._count(schema, answers, (self._maker.labels(one) for one in again if one is not None))
         return Distribution(Schema((replace(schema.features[0], name=LABEL),)), counts)
 
+    def projections(self) -> tuple[dict[str, Any], list[str]]:
+        """The sections of what has no bins, and what is to be said of them."""
+        return ({}, []) if self._together is None else learn_projections(self._model, self._together.rows)
+
     def _count(self, schema: Schema, model: Model, batches: Iterable[Rows]) -> NDArray[np.int64]:
         counter = FeatureCounter(schema, model)
         total = np.zeros(schema.columns, dtype=np.int64)
@@ -207,6 +234,11 @@ class _FirstPass:
             # A flag; how many batches raised it depends on how the file is cut.
             total[spot.varied] = min(int(total[spot.varied]), 1)
         return total
+
+
+def _without_vectors(rows: Rows) -> Rows:
+    features = rows.features
+    return rows if features is None or not features.vectors else replace(rows, features=replace(features, vectors=()))
 
 
 def _numbers(rows: Rows, feature: Watched) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ from tidegauge.tally.features.schema import Bins, NumericBins
 
 NOTABLE = 0.05
 """Share of missing values that is worth a word."""
+FEW = 1000
+"""Records, below which a reference is worth a word."""
 
 
 def make(config_file: Path, model_name: str, records: Path, output: Path) -> str:
@@ -108,6 +110,8 @@ def _bins(bins: Bins) -> str:
 
 
 def _warnings(reference: Reference) -> Iterator[str]:
+    if reference.records < FEW:
+        yield f"{reference.records} records are few: only large changes will be told from chance"
     conditions = reference.schema.conditions(reference.counts).tolist()
     varied = reference.schema.varied(reference.counts).tolist()
     for bins, found, varies in zip(reference.schema.features, conditions, varied, strict=True):
@@ -117,7 +121,7 @@ def _warnings(reference: Reference) -> Iterator[str]:
             yield f"{name} is constant: any other value will be drift"
         for number, what in ((missing, "missing"), (invalid, "of a wrong type"), (non_finite, "not finite")):
             if number > (NOTABLE * reference.records if what == "missing" else 0):
-                yield f"{name}: {number} values ({number / reference.records:.1%}) are {what}"
+                yield f"{name}: {number} of {reference.records} values ({number / reference.records:.1%}) are {what}"
 
 
 def _shown(name: str) -> str:

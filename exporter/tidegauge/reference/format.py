@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tidegauge.config.problems import ConfigurationError, Place, Problem, listed, suggest
 from tidegauge.config.yaml_lines import describe, read_nodes, scalar
 from tidegauge.reference.nodes import LARGEST, Nodes
+from tidegauge.reference.projections import problems
 from tidegauge.reference.value import Distribution, Reference, Summary
 from tidegauge.tally.features.layout import UNIT_BITS
 from tidegauge.tally.features.schema import Bins, CategoricalBins, NumericBins, Schema
@@ -338,4 +339,8 @@ def _scores(nodes: Nodes, node: yaml.Node | None) -> tuple[dict[str, float], dic
 
 def _projections(nodes: Nodes, node: yaml.Node | None) -> dict[str, Any]:
     sections = {} if node is None else nodes.named(node, ("projections",), "projections by name")
-    return {name: nodes.plain(section, ("projections", name)) for name, section in sections.items()}
+    found = {name: nodes.plain(section, ("projections", name)) for name, section in sections.items()}
+    if not nodes.problems:
+        for place, why in problems(found):
+            nodes.refuse(("projections", *place), f"what cannot be used: {why}", "a section as it was written")
+    return found
