@@ -248,11 +248,22 @@ def test_beyond_the_bound_edges_come_from_a_sample_and_counts_from_every_record(
     values = sorted(numbers(records, "amount"))
     edges = sampled["features"]["amount"]["edges"]
     assert edges != whole["features"]["amount"]["edges"]
+    assert (edges[0], edges[-1]) == (values[0], values[-1])
     assert sampled["features"]["amount"]["records"] == bins_of(values, edges)
     median = np.searchsorted(values, edges[7]) / len(values)
     assert median == pytest.approx(0.5, abs=0.03)
     assert dict(sampled["features"]["country"]["categories"]) == dict(whole["features"]["country"]["categories"])
     assert dict(sampled["label"]["categories"]) == dict(whole["label"]["categories"])
+
+
+def test_rare_numbers_beside_a_common_one_have_bins_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(building, "RowSample", functools.partial(RowSample, most_rows=1_000, sampled=100))
+    records = [{"prediction": 1, "amount": {700: -5, 900: 9}.get(number, 3)} for number in range(2_000)]
+    amount = parsed(tmp_path, write_csv(tmp_path / "r.csv", records))["features"]["amount"]
+    assert (amount["edges"][0], amount["edges"][-1]) == (-5.0, 9.0)
+    assert amount["records"] == [0, 1, 1_998, 1, 0]
 
 
 def test_a_sample_keeps_enough_rows_and_does_not_depend_on_how_they_come(tmp_path: Path) -> None:

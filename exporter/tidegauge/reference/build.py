@@ -5,6 +5,7 @@ One pass learns the bins, and counts too where all rows could be kept; else a se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from tidegauge.reference.value import Distribution, Reference, Summary
 from tidegauge.tally.features.binning import is_number
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import Sample, intraclass, learn
-from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.schema import LARGEST_EDGE, Bins, NumericBins, Schema
 from tidegauge.tally.features.watched import FROM_NUMBER, FROM_SCORE, NUMERIC, PREDICTION, Watched, watched
 
 PREPARED = (".yml", ".yaml")
@@ -201,8 +202,24 @@ class _FirstPass:
         schema = learn(self._model, self.samples())
         if self._sample.whole:
             return schema, self._count(schema, self._model, self._sample.rows)
+        schema = self._widened(schema)
         again = (records.predictions for records in source.read())
         return schema, self._count(schema, self._model, (self._maker.predictions(p) for p in again if p is not None))
+
+    def _widened(self, schema: Schema) -> Schema:
+        """Bins that reach as far as the numbers do, of which a sample misses the ends."""
+        found: list[Bins] = []
+        for bins in schema.features:
+            summary = self.summary(bins.name)
+            if isinstance(bins, NumericBins) and summary is not None:
+                low, high = (max(-LARGEST_EDGE, min(LARGEST_EDGE, x)) for x in (summary.minimum, summary.maximum))
+                edges = bins.edges
+                # Rare numbers beside one that is nearly everywhere shall not hide it in their bin.
+                held = edges[1:-1] if edges[0] < edges[-1] else (edges[0], math.nextafter(edges[0], math.inf))
+                inner = [edge for edge in held if low < edge < high]
+                bins = NumericBins(bins.name, (low, *inner, high))
+            found.append(bins)
+        return Schema(tuple(found))
 
     def label(self, source: RecordSource) -> Distribution | None:
         """The distribution of the labels: as that of answers, of those that are classes or numbers."""
