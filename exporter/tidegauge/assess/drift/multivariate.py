@@ -138,6 +138,11 @@ class Runs:
         return cls(**{one.name: np.array(saved[one.name], whole.get(one.name, np.float64)) for one in fields(cls)})
 
 
+def arrays(state: Runs) -> dict[str, Floats | Integers]:
+    """The arrays of the runs, by the names that the constructor takes."""
+    return {one.name: getattr(state, one.name) for one in fields(state)}
+
+
 def advance(state: Runs, block: Block, spectrum: ArrayLike, needed_log: float) -> Runs:
     """The runs after one sealed block; needed_log: the log evidence that a detection takes.
 
