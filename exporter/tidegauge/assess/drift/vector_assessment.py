@@ -203,7 +203,7 @@ def _compare(
         held.design_effect,
     )
     state = watch.streams.get((version, reference))
-    log = 0.0 if state is None else float(state.evidence())
+    log = 0.0 if state is None else max(0.0, float(state.evidence()))  # 0: no run
     effect = float(found.effect)
     return VectorComparison(
         reference,
@@ -214,7 +214,7 @@ def _compare(
         effect,
         float(found.p_value),
         log,
-        0 if state is None else int(state.started()),
+        0 if state is None else int(state.started(needed)),
         log >= needed and effect >= model.drift.minimum_effect,
     )
 
