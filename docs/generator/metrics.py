@@ -15,6 +15,7 @@ from tidegauge.config.drift_definitions import (
     FEATURE_STATE_MEANINGS,
     REFERENCE_MEANINGS,
     SCHEMA_CHANGE_MEANINGS,
+    VECTOR_DEFINITIONS,
     WATCHED_MEANINGS,
 )
 from tidegauge.config.metrics import METRICS
@@ -54,7 +55,7 @@ def parts() -> Mapping[str, str]:
         "families": _families(families()),
         "labels": _words("label", {name: LABELS[name] for name in sorted(_labels())}),
         "metrics": "\n\n".join(_metric(name) for name in DEFINITIONS),
-        "statistics": "\n\n".join(_statistic(name) for name in DRIFT_DEFINITIONS),
+        "statistics": "\n\n".join(_statistic(name) for name in (*DRIFT_DEFINITIONS, *VECTOR_DEFINITIONS)),
         "watched": _words("feature", WATCHED_MEANINGS),
         "references": _words("reference", REFERENCE_MEANINGS),
         "conditions": _words("condition", CONDITION_MEANINGS),
@@ -132,7 +133,7 @@ def _metric(name: str) -> str:
 
 
 def _statistic(name: str) -> str:
-    definition = DRIFT_DEFINITIONS[name]
+    definition = (dict(DRIFT_DEFINITIONS) | dict(VECTOR_DEFINITIONS))[name]
     lines = [
         f"### `{name}`",
         "",

@@ -19,12 +19,14 @@ from tidegauge.config.drift_definitions import (
     FEATURE_STATE_MEANINGS,
     REFERENCE_MEANINGS,
     SCHEMA_CHANGE_MEANINGS,
+    VECTOR_DEFINITIONS,
     WATCHED_MEANINGS,
 )
 from tidegauge.config.durations import format_duration
 from tidegauge.config.metrics import METRIC_NAMES, METRICS
 from tidegauge.config.settings import DRIFT_REFERENCES, DRIFT_STATISTICS, RESERVED
 from tidegauge.config.shapes import Duration, Either, Items, Named, Section, Shape
+from tidegauge.pipeline.vector_samples import MMD
 from tidegauge.publish.explanations import LABELS, NEVER, QUESTIONS, SUM, explain
 
 
@@ -81,7 +83,8 @@ def test_every_metric_is_defined_and_nothing_else() -> None:
 def test_every_word_of_drift_is_explained_and_nothing_else() -> None:
     assert tuple(DRIFT_DEFINITIONS) == DRIFT_STATISTICS
     assert tuple(REFERENCE_MEANINGS) == DRIFT_REFERENCES
-    for name, definition in DRIFT_DEFINITIONS.items():
+    assert tuple(VECTOR_DEFINITIONS) == (MMD,)
+    for name, definition in (*DRIFT_DEFINITIONS.items(), *VECTOR_DEFINITIONS.items()):
         assert all(getattr(definition, field.name) for field in fields(definition)), name
         assert definition.sentence.endswith("."), name
     assert all(name.startswith(RESERVED) for name in WATCHED_MEANINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.recount.logs import Feedback, Prediction, line
@@ -13,6 +13,7 @@ from tidegauge.pipeline import runner
 from tidegauge.pipeline.pipeline import Pipeline
 from tidegauge.pipeline.publication import lost_samples, view
 from tidegauge.publish.samples import HistogramSamples
+from tidegauge.reference.value import Reference
 
 Key = tuple[str, tuple[str, ...]]
 Page = dict[Key, float]
@@ -21,9 +22,10 @@ Page = dict[Key, float]
 class Run:
     """One exporter without its HTTP server; `close` it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, references: Mapping[str, Reference] | None = None) -> None:
         self.settings = settings
-        self.store, self.pipeline = runner._open(settings)
+        self.references = references
+        self.store, self.pipeline = runner._open(settings, references)
         self._rotations = 0
 
     def close(self) -> None:
@@ -38,7 +40,7 @@ class Run:
     def reopen(self) -> None:
         """What is not saved is lost, as after kill -9."""
         self.close()
-        self.store, self.pipeline = runner._open(self.settings)
+        self.store, self.pipeline = runner._open(self.settings, self.references)
 
     def read(self, blocks: int | None = None) -> None:
         """Looks at the disk and reads: so many blocks, or everything."""

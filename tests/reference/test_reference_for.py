@@ -141,27 +141,48 @@ def test_a_file_without_usable_vectors_is_noted(tmp_path: Path) -> None:
 def test_files_are_read_again_only_when_they_changed(tmp_path: Path) -> None:
     prepared = prepare(tmp_path)
     model, settings = configured(tmp_path, more=f"reference: {prepared}")
-    references = References()
-    references.update(settings)
-    first = references.reference("fraud")
-    assert first is not None and references.scores("fraud") == first.scores and "accuracy" in first.scores
-    references.update(settings)
-    assert references.reference("fraud") is first
+    references = References().updated(settings)
+    first = references.all["fraud"]
+    assert references.scores("fraud") == first.scores and "accuracy" in first.scores
+    assert references.updated(settings).all["fraud"] is first
 
     prepare(tmp_path, 700)
-    references.update(settings)
-    second = references.reference("fraud")
-    assert second is not None and second.records == 700
+    references = references.updated(settings)
+    assert references.all["fraud"].records == 700
 
     prepared.write_text("tidegauge_reference: 9\n")
     os.utime(prepared, (1, 1))
     with pytest.raises(ConfigurationError):
-        references.update(settings)
-    assert references.reference("fraud") is second
+        references.updated(settings)
+    assert references.all["fraud"].records == 700
 
-    references.update(replace(settings, models=(replace(model, reference=None),)))
-    assert references.reference("fraud") is None and references.scores("fraud") == {}
+    references = references.updated(replace(settings, models=(replace(model, reference=None),)))
+    assert "fraud" not in references.all and references.scores("fraud") == {}
 
 
 def test_the_text_is_yaml_that_other_readers_take(tmp_path: Path) -> None:
     assert yaml.safe_load(prepare(tmp_path).read_text())["model"] == "fraud"
+
+
+def test_reconstruction_has_bins_counts_and_moments_like_a_feature(tmp_path: Path) -> None:
+    prepared = prepare(tmp_path, more="drift: {multivariate: true}")
+    model, settings = configured(tmp_path, more="drift: {multivariate: true}")
+    reference = of(model, settings, prepared)
+    place = reference.schema.names.index("@reconstruction")
+    assert reference.kinds[place] == "numeric" and place == len(reference.schema.names) - 1
+    assert reference.schema.conditions(reference.counts)[place].sum() >= reference.records == 600
+    # The errors anew, of the numbers that the records have.
+    numbers = np.array(
+        [
+            [np.nan if one["amount"] is None else one["amount"] for one in generate(600)],
+            [one["visits"] for one in generate(600)],
+            [np.nan if one["message"] is None else len(one["message"]) for one in generate(600)],
+        ]
+    )
+    assert reference.projections["reconstruction"]["features"] == ["amount", "visits", "message"]
+    errors = Pca.from_json(reference.projections["reconstruction"]).errors(numbers)
+    summary = reference.summaries[place]
+    assert summary is not None
+    assert summary.mean == pytest.approx(errors.mean()) and summary.maximum == pytest.approx(errors.max())
+    without, _ = configured(tmp_path)
+    assert "@reconstruction" not in of(without, settings, prepared).schema.names

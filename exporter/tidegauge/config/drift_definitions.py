@@ -116,6 +116,23 @@ DRIFT_DEFINITIONS: Mapping[str, DriftDefinition] = {
 }
 """By the value of `statistic`. s is 1/n + 1/m, of n predictions now and m of the reference; B the number of bins."""
 
+VECTOR_DEFINITIONS: Mapping[str, DriftDefinition] = {
+    "mmd": DriftDefinition(
+        "Maximum mean discrepancy, squared: how far apart the means of the vectors are after a map in which a"
+        " difference of any kind is a difference of means. Of embeddings and of `@inputs` only, which have it"
+        " whatever `drift.statistics` says.",
+        "|mean φ(y) - mean φ(x)|², φ(x) = [cos Wx, sin Wx] / √D: D = 128 random Fourier features of the kernel"
+        " exp(-|x - y|² / (2 σ²)), with 2 σ² the median squared distance of two vectors of the reference",
+        "0 to 4; seldom above 1",
+        "s tr(C), C the covariance of φ in the reference, whose trace is at most 1: it falls as the window grows",
+        "none in common use",
+        "Alibi Detect's MMDDrift: model_drift_excess is its unbiased estimate, up to the noise of the random features",
+        "to compare windows of one feature; from one feature to another it depends on how the vectors are spread",
+        "Gretton et al. 2012; Rahimi and Recht 2007; Yu et al. 2016 for the orthogonal features",
+    ),
+}
+"""Of vectors: they cannot be chosen, and no other statistic is of them."""
+
 REFERENCE_MEANINGS: Mapping[str, str] = {
     "training": "The file that `reference` names: what the model was trained or accepted with.",
     "previous_version": "The version before, over the same time: the baseline of the release.",
@@ -128,9 +145,9 @@ WATCHED_MEANINGS: Mapping[str, str] = {
     "@score": "The score: the probability of the positive class (binary).",
     "@prediction": "The answer: its class; of a regression the number.",
     "@label": "The label, when it has arrived: has the truth itself moved?",
-    "@inputs": "All numbers together, by the maximum mean discrepancy; with `drift.multivariate`.",
+    "@inputs": "All numbers together, by the maximum mean discrepancy; with `drift.multivariate` and two numbers.",
     "@reconstruction": "How badly the reference's principal components describe the numbers; with"
-    " `drift.multivariate`.",
+    " `drift.multivariate` and two numbers.",
 }
 
 CONDITION_MEANINGS: Mapping[str, str] = {

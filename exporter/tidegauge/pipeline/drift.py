@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tidegauge.assess.drift import schema_changes
 from tidegauge.assess.drift.assessment import OWN, Comparison, Standing, assess_drift
 from tidegauge.assess.drift.quality import LEAST_ROWS, STATES
+from tidegauge.assess.drift.vector_assessment import VectorStanding, assess_vectors
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.releases import LARGEST, e_value
 from tidegauge.pipeline.samples import Columns, window_label
+from tidegauge.pipeline.vector_samples import Detected, detected_inputs, vector_samples
 from tidegauge.publish import catalogue
 from tidegauge.publish.samples import AnySamples
 from tidegauge.tally.families import traffic
@@ -59,10 +61,11 @@ class Drift:
     versions: dict[int, str]
     features: list[Standing]
     labels: list[Standing]
+    vectors: list[VectorStanding]
 
 
 def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
-    """Features and labels of one model."""
+    """Features, labels and features of vectors of one model."""
     versions = drift_versions(engine, shown, clock)
     codes = {text: code for code, text in enumerate(engine.versions.texts) if text}
     baselines = {
@@ -72,30 +75,37 @@ def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
     }
     watches = (engine.features.watch, engine.labels.watch)
     features, labels = (
-        [] if watch is None else list(assess_drift(engine.model, engine.tally, watch, versions, baselines, clock))
+        []
+        if watch is None or not watch.fixed.schema.features
+        else list(assess_drift(engine.model, engine.tally, watch, versions, baselines, clock))
         for watch in watches
     )
-    return Drift(versions, features, labels)
+    known = {name: one.watch for name, one in engine.features.vectors.known.items()}
+    vectors = list(assess_vectors(engine.model, engine.tally, known, versions, baselines, clock))
+    return Drift(versions, features, labels, vectors)
 
 
 def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySamples], list[AnySamples]]:
     """(samples worth the most, the bins)."""
-    columns, bins = Columns(), Columns()
+    columns, bins, moved = Columns(), Columns(), detected_inputs(found.vectors)
     schema, labels = engine.features.schema, engine.labels.schema
     for known, standings in ((schema, found.features), (labels, found.labels)):
         for standing in standings if known is not None else ():
             assert known is not None
-            _standing(engine.model.name, known, standing, columns, bins)
-    _learning(engine, () if schema is None else schema.names, found.versions.values(), columns)
+            _standing(engine.model.name, known, standing, moved, columns, bins)
+    vector_samples(engine.model.name, found.vectors, columns)
+    names = [*(() if schema is None else schema.names), *engine.features.vectors.known]
+    _learning(engine, names, found.versions.values(), columns)
     _importances(engine, columns)
-    _schema_changes(engine, found.features, clock, columns)
+    _schema_changes(engine, found, clock, columns)
     return columns.samples(), bins.samples()
 
 
-def _standing(model: str, schema: Schema, standing: Standing, columns: Columns, bins: Columns) -> None:
+def _standing(model: str, schema: Schema, standing: Standing, also: Detected, columns: Columns, bins: Columns) -> None:
     place, window = (model, standing.version), window_label(standing.window)
     for comparison in standing.comparisons:
-        _comparison(place, window, schema, comparison, columns, bins)
+        vectors = also[standing.version, standing.window, comparison.reference]
+        _comparison(place, window, schema, comparison, vectors, columns, bins)
     for number, name in enumerate(schema.names):
         row = (*place, name, window)
         _state(row, standing.states[number], columns)
@@ -107,15 +117,22 @@ def _standing(model: str, schema: Schema, standing: Standing, columns: Columns, 
 
 
 def _comparison(
-    place: tuple[str, str], window: str, schema: Schema, found: Comparison, columns: Columns, bins: Columns
+    place: tuple[str, str],
+    window: str,
+    schema: Schema,
+    found: Comparison,
+    vectors: int,
+    columns: Columns,
+    bins: Columns,
 ) -> None:
+    """`vectors` of the features that are not in the schema have moved."""
     reference = found.reference
     # The features come before the label, whose reference may be another size.
     columns.once(catalogue.MODEL_DRIFT_REFERENCE_RECORDS, (*place, reference, window), found.records)
     if not found.records:
         return
     inputs = [number for number, name in enumerate(schema.names) if not name.startswith(OWN)]
-    moved = int(found.detected[inputs].sum())
+    moved = int(found.detected[inputs].sum()) + vectors
     columns.once(catalogue.MODEL_DRIFT_FEATURES_DETECTED, (*place, reference, window), moved)
     threshold = e_value(found.threshold_log)
     columns.once(catalogue.MODEL_DRIFT_EVIDENCE_THRESHOLD, (*place, reference), threshold)
@@ -144,7 +161,8 @@ def _state(row: tuple[str, ...], state: str, columns: Columns) -> None:
 
 def _learning(engine: Engine, known: Iterable[str], versions: Iterable[str], columns: Columns) -> None:
     """Features whose bins are not known yet."""
-    names = [one.name for one in watched(engine.model) if one.name not in set(known)]
+    everything = [*(one.name for one in watched(engine.model)), *engine.features.vectors.names]
+    names = [name for name in everything if name not in set(known)]
     for version in versions:
         for name in names:
             for window in engine.model.drift.windows:
@@ -158,21 +176,21 @@ def _importances(engine: Engine, columns: Columns) -> None:
             columns.add(catalogue.MODEL_FEATURE_IMPORTANCE_RATIO, (model.name, feature.name), share)
 
 
-def _schema_changes(engine: Engine, found: Sequence[Standing], clock: int, columns: Columns) -> None:
+def _schema_changes(engine: Engine, found: Drift, clock: int, columns: Columns) -> None:
     names = [feature.name for feature in engine.model.features]
     known = engine.features.changes
     if known.start is None:  # nothing is known before the first record
         return
-    told = [standing for standing in found if standing.records >= LEAST_ROWS]
     schema = engine.features.schema
-    gone: list[str] = []
-    if told and schema is not None:
-        places = {name: number for number, name in enumerate(schema.names)}
-        gone = [
-            name
-            for name in names
-            if name in places and all(standing.states[places[name]] == "vanished" for standing in told)
-        ]
+    states: dict[str, set[str]] = {}  # by feature, where there are enough predictions to tell
+    for standing in found.features if schema is not None else ():
+        if schema is not None and standing.records >= LEAST_ROWS:
+            for name, state in zip(schema.names, standing.states, strict=True):
+                states.setdefault(name, set()).add(state)
+    for vector in found.vectors:
+        if vector.records >= LEAST_ROWS:
+            states.setdefault(vector.name, set()).add(vector.state)
+    gone = [name for name in names if states.get(name) == {"vanished"}]
     since = clock - min(engine.model.drift.windows)
     vanished = schema_changes.vanished(known, names, gone, since)
     for name in names:

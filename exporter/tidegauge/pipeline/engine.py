@@ -35,7 +35,6 @@ from tidegauge.state.spool import Spool
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import ARRIVALS, SealedBlock
 from tidegauge.tally.families import FAMILIES
-from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.family import Family
 from tidegauge.tally.panes import ladder_of
@@ -216,7 +215,7 @@ class Engine:
                 signals=columns.signals,
                 unit=unit_buckets(columns.unit, columns.key),
                 service=Service(columns.shadow, columns.error, columns.latency_ms / 1000.0),
-                features=columns.features,
+                features=self.features.complete(columns.features),
             ),
             shadow=columns.shadow,
             scores=columns.scores,
@@ -405,10 +404,9 @@ class Engine:
         uncounted = self.features.learn(until)
         if uncounted is None:
             return
-        had_units = unit_family.NAME in self.tally.names
+        units = frozenset(() if unit_family.NAME in self.tally.names else (unit_family.NAME,))
         self._lay_out(self.room)
-        wanted = {feature_family.NAME} | (set() if had_units else {unit_family.NAME})
-        self.tally.add(uncounted, 1, None, frozenset(wanted))
+        self.tally.add(uncounted.rows, 1, None, uncounted.families | units)
         self.features.catch_up(uncounted, self.sealing.arrivals_until)
 
     def _learn_labels(self) -> None:

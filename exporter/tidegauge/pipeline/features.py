@@ -7,7 +7,7 @@ belongs to the ingest thread.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,23 +20,25 @@ from tidegauge.assess.drift import schema_changes
 from tidegauge.assess.drift.schema_changes import Keys
 from tidegauge.assess.drift.watch import Fixed, Watch, begin
 from tidegauge.assess.drift.watch import Rows as BlockRows
-from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.config.settings import Model
-from tidegauge.join.rows import Rows
-from tidegauge.join.vocabulary import OTHER
+from tidegauge.config.watched import numeric_names
+from tidegauge.join.rows import FeatureValues, Rows
 from tidegauge.pipeline.learning import LearningBuffer
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
+from tidegauge.pipeline.sealed_rows import live_baselines, of_block, of_rows
+from tidegauge.pipeline.vectors import Vectors
 from tidegauge.reference.value import Reference
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import ARRIVALS, SealedBlock
 from tidegauge.tally.families import features as feature_family
-from tidegauge.tally.families import traffic
 from tidegauge.tally.families import units as unit_family
+from tidegauge.tally.families import vectors as vector_family
 from tidegauge.tally.family import Family
 from tidegauge.tally.features.counts import FeatureCounter
+from tidegauge.tally.features.joint import Pca, learn_pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
-from tidegauge.tally.features.watched import watched
+from tidegauge.tally.features.watched import RECONSTRUCTION, reconstructs, watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
 Texts = Callable[[], Sequence[str]]
@@ -49,6 +51,15 @@ class SavedTables:
     learning: Table | None = None
     state: Table | None = None
     history: Table | None = None
+    vectors: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Rows that arrived before it was known how to count them, and the families in which they are to be counted."""
+
+    rows: Rows
+    families: frozenset[str]
 
 
 def learning_table(model: str) -> str:
@@ -88,10 +99,18 @@ class Features:
         self.schema: Schema | None = None
         self.counter: FeatureCounter | None = None
         self.watch: Watch | None = None
+        projections: Mapping[str, Any] = {} if training is None else training.projections
+        self._reconstructs = reconstructs(model)
+        section = projections.get("reconstruction") if self._reconstructs else None
+        self._given_pca = None if section is None else Pca.from_json(section)
+        self._pca = self._given_pca
+        self.vectors = Vectors(model, block, versions, projections)
         known = self._known()
         if known is None:
             self._start_anew()
+            self.vectors.start_anew(saved.vectors)
         else:
+            self.vectors.go_on(saved.vectors)
             self._go_on(known, saved)
 
     # ---------------------------------------------------------------- rows
@@ -103,9 +122,16 @@ class Features:
 
     def families(self) -> list[Family]:
         """What the tally keeps of features now."""
-        if self.schema is None or self.counter is None:
-            return []
-        return [feature_family.family(self.counter, self._classes), unit_family.family()]
+        found = self.vectors.families()
+        if self.counter is not None and self.counter.schema.columns:
+            found.insert(0, feature_family.family(self.counter, self._classes))
+        return [*found, unit_family.family()] if found else []
+
+    def complete(self, values: FeatureValues | None) -> FeatureValues | None:
+        """What a record's features are as they are counted: with what is made of them."""
+        if values is None or self._pca is None:
+            return values
+        return with_errors(values, len(numeric_names(self.model)), self._pca)
 
     def arrive(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
         """Rows that have just arrived, with the hashes of their unit ids (0: none)."""
@@ -116,52 +142,56 @@ class Features:
         """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
         return None if self._buffer is None else self._buffer.ripe(sealed_until, self._block)
 
-    def learn(self, until: int) -> Rows | None:
+    def learn(self, until: int) -> Uncounted | None:
         """Learns from what arrived with a time before that; returns the rows that are to be counted now.
 
-        None: the bins were known, and all rows are counted already.
+        None: all was known, and all rows are counted already.
         """
         assert self._buffer is not None
         rows, units = self._buffer.all()
         self._buffer, self._buffered, self._changed = None, -1, True
         self._learning.write(b"")
         some = np.flatnonzero(rows.time < until)
-        early = Sample.of(rows.take(some), self._classes(), units[some])
-        schema = self._learned(early)
-        counter = FeatureCounter(schema, self.model)
-        icc = np.maximum(intraclass(schema, self.model, [early]), self._given_icc(schema))
+        some = some[np.argsort(rows.time[some], kind="stable")]  # whatever the order of arrival, learn the same
+        early = rows.take(some)
+        vectors = self.vectors.learn(early, units[some])
+        if self._reconstructs and rows.features is not None and early.features is not None:
+            numbers = len(numeric_names(self.model))
+            self._pca = self._pca or _learned_pca(early.features, numbers)
+            rows = replace(rows, features=with_errors(rows.features, numbers, self._pca))
+            early = replace(early, features=with_errors(early.features, numbers, self._pca))
+        new = {vector_family.name_of(name) for name in vectors}
+        if self._learn_bins(Sample.of(early, self._classes(), units[some])):
+            new.add(feature_family.NAME)
+        return Uncounted(rows, frozenset(new)) if new else None
+
+    def _learn_bins(self, sample: Sample) -> bool:
+        """Whether they are others than before."""
+        schema = self._learned(sample)
+        icc = np.maximum(intraclass(schema, self.model, [sample]), self._given_icc(schema))
         if self.schema is not None and self.watch is not None and schema.id == self.schema.id:
             self.watch.fixed = replace(self.watch.fixed, icc=icc)
-            return None
-        self._use(schema, counter, icc)
-        return rows
+            return False
+        self._use(schema, FeatureCounter(schema, self.model), icc)
+        return True
 
     def _learned(self, sample: Sample) -> Schema:
         given = {} if self._training is None else {bins.name: bins for bins in self._training.schema.features}
         learned = {bins.name: bins for bins in learn(self.model, [sample]).features}
         known = learned | given
+        if self._pca is None:
+            known.pop(RECONSTRUCTION, None)
         return Schema(tuple(known[one.name] for one in watched(self.model) if one.name in known))
 
-    def catch_up(self, rows: Rows, sealed_until: int) -> None:
+    def catch_up(self, uncounted: Uncounted, sealed_until: int) -> None:
         """Follows the blocks that were sealed before their rows could be counted."""
-        assert self.counter is not None and self.watch is not None
-        sealed = rows.take(np.flatnonzero(rows.time < sealed_until))
-        if not len(sealed):
-            return
-        place = sealed.time // self._block * 256 + sealed.version
-        cells, local = np.unique(place, return_inverse=True)
-        versions = cells % 256
-        counts = self.counter.accumulate(sealed, local, len(cells), versions, self._classes())
-        units = unit_family.sums(sealed, local, versions)
-        predictions = np.bincount(local, weights=sealed.counts(), minlength=len(cells)).astype(np.int64)
-        for block in np.unique(cells // 256).tolist():
-            here = np.flatnonzero(cells // 256 == block)
-            found = {
-                int(versions[cell]): BlockRows(int(versions[cell]), counts[cell], units[cell], int(predictions[cell]))
-                for cell in here.tolist()
-            }
-            # Releases of that time are not known any more; they will be compared from now on.
-            self._advance(block * self._block, found, {})
+        assert self.counter is not None
+        if feature_family.NAME in uncounted.families:
+            sums = feature_family.sums_of(self.counter, self._classes)
+            for start, found in of_rows(uncounted.rows, sealed_until, self._block, self._versions(), sums):
+                # Releases of that time are not known any more; they will be compared from now on.
+                self._advance(start, found, {})
+        self.vectors.catch_up(uncounted.families, uncounted.rows, sealed_until)
 
     def note_keys(self, keys: frozenset[str], time: int) -> None:
         """The features that a record of about this time (ms) has."""
@@ -177,25 +207,14 @@ class Features:
         """A block of some stream is final."""
         if block.channel != ARRIVALS:
             return
-        found = block.counts.get(feature_family.NAME)
-        if found is None or self.watch is None:
-            return
-        series, sums = found
-        version, _, _ = now.split(series)
-        units = _aligned(series, block.counts.get(unit_family.NAME), unit_family.GROUPS)
-        predictions = _aligned(series, block.counts.get(traffic.NAME), 1)[:, 0]
-        rows = {
-            int(code): BlockRows(int(code), sums[row], units[row], int(predictions[row]))
-            for row, code in enumerate(version)
-        }
-        self._advance(block.start, rows, live_baselines(now.releases, block.start))
+        rows = of_block(block, feature_family.NAME, now, self._versions())
+        if rows is not None and self.watch is not None:
+            self._advance(block.start, rows, live_baselines(now.releases, block.start))
+        self.vectors.seal(block, now)
 
-    def _advance(self, start: int, rows: Mapping[int, BlockRows], baselines: Mapping[str, str]) -> None:
+    def _advance(self, start: int, rows: Mapping[str, BlockRows], baselines: Mapping[str, str]) -> None:
         assert self.watch is not None
-        texts = self._versions()
-        named = {texts[code]: now for code, now in rows.items()}
-        named.pop(OTHER, None)  # many versions under one name
-        self.watch.advance(start, named, baselines)
+        self.watch.advance(start, rows, baselines)
         self._changed = True
 
     def forget(self, versions: Sequence[str], codes: Sequence[int]) -> None:
@@ -207,6 +226,7 @@ class Features:
                 self.watch.history.forget(code)
         if self.counter is not None:
             self.counter.forget(codes)
+        self.vectors.forget(versions)
         self._changed |= bool(versions)
 
     # ---------------------------------------------------------------- state
@@ -220,12 +240,13 @@ class Features:
             self._state.write(zlib.compress(msgspec.json.encode(self._to_json()), level=1))
             self._changed = False
         history = [] if self.watch is None else [self.watch.history.table]
-        return [self._learning.table, self._state.table, *history]
+        return [self._learning.table, self._state.table, *history, *self.vectors.tables()]
 
     def _to_json(self) -> dict[str, Any]:
         saved: dict[str, Any] = self._signature() | {
             "learning": self._buffer is not None,
             "changes": schema_changes.save(self.changes),
+            "pca": None if self._pca is None else self._pca.to_json(),
         }
         if self.schema is not None and self.counter is not None and self.watch is not None:
             last = [[version, name, value] for (version, name), value in self.counter.last.items()]
@@ -242,6 +263,8 @@ class Features:
         return {
             "watched": [[one.name, one.kind, one.boolean] for one in watched(self.model)],
             "reference": None if self._training is None else self._training.schema.id,
+            "vectors": self.vectors.signature(),
+            "given_pca": None if self._given_pca is None else self._given_pca.to_json(),
         }
 
     def _known(self) -> Mapping[str, Any] | None:
@@ -269,6 +292,7 @@ class Features:
 
     def _go_on(self, known: Mapping[str, Any], saved: SavedTables) -> None:
         self.changes = schema_changes.load(known["changes"])
+        self._pca = None if known["pca"] is None else Pca.from_json(known["pca"])
         if known["learning"]:
             self._buffer = LearningBuffer(self.model.drift.learning, self._learning.read())
         if "schema" not in known:
@@ -301,11 +325,6 @@ class Features:
         return np.array([given.get(name, 0.0) for name in schema.names])
 
 
-def live_baselines(releases: Iterable[Release], time: int) -> dict[str, str]:
-    """What each release that is compared at this time (ms) is compared with."""
-    return {one.candidate: one.baseline for one in releases if time < one.end}
-
-
 def count_columns(schema: Schema) -> NDArray[np.bool_]:
     """(columns,): which are counts; the others are sums of numbers."""
     counts = np.ones(schema.columns, dtype=np.bool_)
@@ -323,13 +342,9 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     return counts
 
 
-def _aligned(
-    series: NDArray[np.int64], found: tuple[NDArray[np.int64], NDArray[np.int64]] | None, columns: int
-) -> NDArray[np.int64]:
-    """Sums of a family for these series, zeros where it has none."""
-    aligned = np.zeros((len(series), columns), dtype=np.int64)
-    if found is not None:
-        theirs, sums = found
-        _, here, there = np.intersect1d(series, theirs, return_indices=True)
-        aligned[here] = sums[there]
-    return aligned
+def _learned_pca(values: FeatureValues, numbers: int) -> Pca | None:
+    """None: nothing varies."""
+    try:
+        return learn_pca(values.numbers[:numbers])
+    except ValueError:
+        return None

@@ -22,8 +22,9 @@ from tidegauge.config.settings import CLASSIFICATION, Model
 from tidegauge.join.rows import NONE
 from tidegauge.join.rows import Rows as Labelled
 from tidegauge.join.vocabulary import OTHER
-from tidegauge.pipeline.features import SavedTables, count_columns, live_baselines
+from tidegauge.pipeline.features import SavedTables, count_columns
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
+from tidegauge.pipeline.sealed_rows import live_baselines
 from tidegauge.reference.value import Distribution
 from tidegauge.state.table import Table
 from tidegauge.tally.blocks import SealedBlock

@@ -13,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.join.rows import Codes, FeatureValues, Rows
+from tidegauge.pipeline.saved_states import pack_array, unpack_array
 
 MOST: Final = 10
 """Times the predictions needed: with so many held, bins are learned of what is there, sealed or not."""
+MOST_BYTES: Final = 64 << 20
+"""The same of vectors."""
 
 
 class LearningBuffer:
@@ -25,9 +28,11 @@ class LearningBuffer:
         self._needed = needed
         self._rows: list[Rows] = []
         self._units: list[NDArray[np.uint64]] = []
+        self._bytes = 0  # of vectors
         if saved:
             rows, units = _unpack(saved)
             self._rows, self._units = [rows], [units]
+            self._bytes = _vector_bytes(rows)
 
     def __len__(self) -> int:
         return sum(map(len, self._rows))
@@ -35,6 +40,7 @@ class LearningBuffer:
     def add(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
         """`units` are the hashes of unit ids (0: none); None where no row has one."""
         self._rows.append(_slim(rows))
+        self._bytes += _vector_bytes(rows)
         self._units.append(np.zeros(len(rows), dtype=np.uint64) if units is None else units)
 
     def ripe(self, sealed_until: int, block: int) -> int | None:
@@ -46,7 +52,8 @@ class LearningBuffer:
             end = int(time[self._needed - 1]) // block * block + block
             if end <= sealed_until:
                 return end
-        return int(time[-1]) + 1 if len(time) >= MOST * self._needed else None
+        full = len(time) >= MOST * self._needed or self._bytes >= MOST_BYTES
+        return int(time[-1]) + 1 if full else None
 
     def all(self) -> tuple[Rows, NDArray[np.uint64]]:
         """Everything held, in order of arrival."""
@@ -55,6 +62,10 @@ class LearningBuffer:
     def save(self) -> bytes:
         """What the constructor takes."""
         return _pack(*self.all()) if len(self) else b""
+
+
+def _vector_bytes(rows: Rows) -> int:
+    return 0 if rows.features is None else sum(one.nbytes for one in rows.features.vectors if one is not None)
 
 
 def _slim(rows: Rows) -> Rows:
@@ -139,24 +150,24 @@ def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
     }
     return msgspec.msgpack.encode(
         {
-            "arrays": {name: _packed(array) for name, array in arrays.items() if array is not None},
-            "codes": [] if values is None else [[_packed(column.codes), column.values] for column in values.codes],
+            "arrays": {name: pack_array(array) for name, array in arrays.items() if array is not None},
+            "codes": [] if values is None else [[pack_array(column.codes), column.values] for column in values.codes],
             "vectors": []
             if values is None
-            else [None if vector is None else _packed(vector) for vector in values.vectors],
+            else [None if vector is None else pack_array(vector) for vector in values.vectors],
         }
     )
 
 
 def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
     content = msgspec.msgpack.decode(saved)
-    arrays = {name: _unpacked(packed) for name, packed in content["arrays"].items()}
+    arrays = {name: unpack_array(packed) for name, packed in content["arrays"].items()}
     values = None
     if "numbers" in arrays:
         values = FeatureValues(
             numbers=arrays["numbers"],
-            codes=tuple(Codes(_unpacked(codes), texts) for codes, texts in content["codes"]),
-            vectors=tuple(None if vector is None else _unpacked(vector) for vector in content["vectors"]),
+            codes=tuple(Codes(unpack_array(codes), texts) for codes, texts in content["codes"]),
+            vectors=tuple(None if vector is None else unpack_array(vector) for vector in content["vectors"]),
         )
     rows = Rows(
         time=arrays["time"],
@@ -171,12 +182,3 @@ def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
         features=values,
     )
     return rows, arrays["units"]
-
-
-def _packed(array: NDArray[Any]) -> list[Any]:
-    return [array.dtype.str, list(array.shape), np.ascontiguousarray(array).tobytes()]
-
-
-def _unpacked(packed: list[Any]) -> NDArray[Any]:
-    dtype, shape, content = packed
-    return np.frombuffer(content, dtype=dtype).reshape(shape)

@@ -34,6 +34,7 @@ from tidegauge.pipeline.features import SavedTables, history_table, learning_tab
 from tidegauge.pipeline.labels import table_names
 from tidegauge.pipeline.saved_states import SHEETS, name_of
 from tidegauge.pipeline.sealing import NEVER_CLUSTERED
+from tidegauge.pipeline.vectors import table_name as vectors_table
 from tidegauge.reference.value import Reference
 from tidegauge.state.spool import Spool
 from tidegauge.state.store import Store, TableChanged
@@ -101,7 +102,8 @@ def restore(
     parts.deferred = _feedback(f"{model.name}/deferred", store, channel_places)
     shape = saved["tally"]
     room = room_for(model, len(parts.classes))
-    features = (learning_table(model.name), state_table(model.name), history_table(model.name))
+    own = (learning_table(model.name), state_table(model.name), history_table(model.name))
+    features = (*own, vectors_table(model.name))
     parts.features = features_of(model, parts, training, _tables(store, *features))
     notes += parts.features.notes
     parts.labels = labels_of(model, parts, training, _tables(store, None, *table_names(model.name)))
@@ -143,10 +145,12 @@ def restore(
     return engine, notes
 
 
-def _tables(store: Store, learning: str | None, state: str, history: str) -> SavedTables:
+def _tables(store: Store, learning: str | None, state: str, history: str, vectors: str | None = None) -> SavedTables:
     """What was saved under these names; the past in whatever shape it was."""
     tables = SavedTables(
-        None if learning is None else store.restore_table(learning, SHEETS), store.restore_table(state, SHEETS)
+        learning=None if learning is None else store.restore_table(learning, SHEETS),
+        state=store.restore_table(state, SHEETS),
+        vectors=None if vectors is None else store.restore_table(vectors, SHEETS),
     )
     raw = store.restore_raw(history)
     if raw is not None:

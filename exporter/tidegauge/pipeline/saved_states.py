@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tidegauge.state.table import Table
 
@@ -19,6 +20,17 @@ _LENGTH: Final = 8  # bytes at the beginning that say how many follow
 def name_of(model: str) -> str:
     """The table's name."""
     return f"{model}/detectors"
+
+
+def pack_array(array: NDArray[Any]) -> list[Any]:
+    """An array as plain values and bytes."""
+    return [array.dtype.str, list(array.shape), np.ascontiguousarray(array).tobytes()]
+
+
+def unpack_array(packed: Sequence[Any]) -> NDArray[Any]:
+    """The inverse of pack_array, read-only."""
+    dtype, shape, content = packed
+    return np.frombuffer(content, dtype=dtype).reshape(shape)
 
 
 class SavedBytes:

@@ -334,14 +334,15 @@ _DISTANCE = (*_FEATURE, "statistic", "reference", "window")
 
 MODEL_DRIFT_FEATURES_DETECTED = _gauge(
     "model_drift_features_detected",
-    "How many of the configured features are not distributed as in the reference, by model_drift_detected; score, "
-    f"prediction and label are not among them. {_PER_REPLICA}.",
+    "How many of the configured features are not distributed as in the reference, by model_drift_detected; what "
+    f"Tidegauge makes of them, score, prediction and label are not among them. {_PER_REPLICA}.",
     *_REFERENCE,
 )
 MODEL_DRIFT_DETECTED = _gauge(
     "model_drift_detected",
     "1 while the feature is not distributed as in the reference, else 0: the evidence over time has reached its "
-    "threshold (e-BH over the features), and the population stability index exceeds its noise floor by minimum_effect.",
+    "threshold (e-BH over the features), and the population stability index exceeds its noise floor by minimum_effect "
+    "(vectors: what comes near it).",
     *_COMPARED_FEATURE,
 )
 MODEL_DRIFT_START_TIMESTAMP_SECONDS = _gauge(
@@ -370,8 +371,9 @@ MODEL_DRIFT_CONTRIBUTION_RATIO = _gauge(
 )
 MODEL_DRIFT_P_VALUE = _gauge(
     "model_drift_p_value",
-    "How probable a difference like the window's is where nothing has moved, 0 to 1: Pearson's test of the bins, less "
-    "what repeated units add. For looking, never for alerts: looked at often enough, it is small some time. "
+    "How probable a difference like the window's is where nothing has moved, 0 to 1: Pearson's test of the bins "
+    "(vectors: of the maximum mean discrepancy), less what repeated units add. For looking, never for "
+    "alerts: looked at often enough, it is small some time. "
     f"{_PER_REPLICA}.",
     *_COMPARED_FEATURE,
 )

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from tidegauge.config.problems import ConfigurationError, Problem, dotted, quote
 from tidegauge.config.settings import Model, Settings
+from tidegauge.config.watched import numeric_names
 from tidegauge.join.rows import Rows
 from tidegauge.reference.format import KEY, LABEL, load
 from tidegauge.reference.moments import Moments
+from tidegauge.reference.projections import RECONSTRUCTION as RECONSTRUCTED
 from tidegauge.reference.projections import ROWS, fitted_projections, learn_projections, wanted
 from tidegauge.reference.sample import RowSample
 from tidegauge.reference.scoring import Scoring
@@ -27,9 +29,19 @@ from tidegauge.reference.source import Records, RecordSource, RowMaker
 from tidegauge.reference.value import Distribution, Reference, Summary
 from tidegauge.tally.features.binning import is_number
 from tidegauge.tally.features.counts import FeatureCounter
+from tidegauge.tally.features.joint import Pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import LARGEST_EDGE, Bins, NumericBins, Schema
-from tidegauge.tally.features.watched import FROM_NUMBER, FROM_SCORE, NUMERIC, PREDICTION, Watched, watched
+from tidegauge.tally.features.watched import (
+    FROM_NUMBER,
+    FROM_SCORE,
+    NUMERIC,
+    PREDICTION,
+    RECONSTRUCTION,
+    Watched,
+    reconstructs,
+    watched,
+)
 
 PREPARED = (".yml", ".yaml")
 """Suffixes of prepared references."""
@@ -49,6 +61,7 @@ def build(model: Model, settings: Settings, path: Path) -> Reference:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(source.reading.rejected.items()))
         found = f"; not used: {reasons}" if reasons else ""
         raise ValueError(f"{path}: no record that model {model.name} could have made was found in its reference{found}")
+    projections, unprojected = first.projections()
     schema, counts = first.counted(source)
     scores, samples = first.scoring.result()
     kinds = kinds_of(model)
@@ -57,7 +70,6 @@ def build(model: Model, settings: Settings, path: Path) -> Reference:
     icc = intraclass(schema, model, first.samples())
     summaries = [first.summary(name) for name in schema.names]
     schema_of_kept, counts_of_kept = _chosen(schema, counts, kept)
-    projections, unprojected = first.projections()
     return Reference(
         model=model.name,
         records=first.records,
@@ -116,10 +128,13 @@ def fitted(reference: Reference, model: Model, path: Path) -> Reference:
     """The part of a prepared reference that the model watches, in its order. Raises ConfigurationError."""
     held = {name: number for number, name in enumerate(reference.schema.names)}
     problems, kept, notes = [], [], []
+    projections, unprojected = fitted_projections(reference.projections, model, path.name)
     for name, kind in kinds_of(model).items():
         if name not in held:
             notes.append(f"{path.name} has nothing of feature {quote(name)}: it is compared without that file")
             continue
+        if name == RECONSTRUCTION and RECONSTRUCTED not in projections:
+            continue  # errors of other components
         kept.append(held[name])
         found = reference.kinds[held[name]]
         if found != kind:
@@ -129,7 +144,6 @@ def fitted(reference: Reference, model: Model, path: Path) -> Reference:
     if problems:
         raise ConfigurationError(tuple(problems))
     schema, counts = _chosen(reference.schema, reference.counts, kept)
-    projections, unprojected = fitted_projections(reference.projections, model, path.name)
     return replace(
         reference,
         projections=projections,
@@ -163,8 +177,9 @@ class _FirstPass:
         self._maker = RowMaker(model)
         self._sample, self._labels = RowSample(), RowSample()
         self._together = RowSample(ROWS, ROWS) if wanted(model) else None
+        self._pca: Pca | None = None
         self._units_given = False
-        self._numeric = [one for one in watched(model) if one.kind == NUMERIC]
+        self._numeric = [one for one in watched(model) if one.kind == NUMERIC and one.name != RECONSTRUCTION]
         self._moments = {one.name: Moments() for one in self._numeric}
         self.scoring = Scoring(model)
         self.records = 0
@@ -195,7 +210,8 @@ class _FirstPass:
         """What bins are learned from."""
         units = self._sample.units if self._units_given else [None] * len(self._sample.rows)
         classes = self._maker.classes
-        return [Sample.of(rows, classes, unit) for rows, unit in zip(self._sample.rows, units, strict=True)]
+        rows = map(self._complete, self._sample.rows)
+        return [Sample.of(some, classes, unit) for some, unit in zip(rows, units, strict=True)]
 
     def counted(self, source: RecordSource) -> tuple[Schema, NDArray[np.int64]]:
         """The bins of all that is watched, and the counts of all records in them."""
@@ -237,8 +253,25 @@ class _FirstPass:
         return Distribution(Schema((replace(schema.features[0], name=LABEL),)), counts)
 
     def projections(self) -> tuple[dict[str, Any], list[str]]:
-        """The sections of what has no bins, and what is to be said of them."""
-        return ({}, []) if self._together is None else learn_projections(self._model, self._together.rows)
+        """The sections of what has no bins, and what is to be said of them; to be asked for before the bins."""
+        if self._together is None:
+            return {}, []
+        found, notes = learn_projections(self._model, self._together.rows)
+        self._together = None
+        if reconstructs(self._model) and RECONSTRUCTED in found:
+            self._pca = Pca.from_json(found[RECONSTRUCTED])
+            moments = self._moments[RECONSTRUCTION] = Moments()
+            for rows in map(self._complete, self._sample.rows):
+                values = _numbers(rows, next(one for one in watched(self._model) if one.name == RECONSTRUCTION))
+                good = is_number(values)
+                moments.add(values[good], None if rows.count is None else rows.count[good])
+        return found, notes
+
+    def _complete(self, rows: Rows) -> Rows:
+        """With what is made of the features."""
+        if rows.features is None or not reconstructs(self._model):
+            return rows
+        return replace(rows, features=with_errors(rows.features, len(numeric_names(self._model)), self._pca))
 
     def _count(self, schema: Schema, model: Model, batches: Iterable[Rows]) -> NDArray[np.int64]:
         counter = FeatureCounter(schema, model)
@@ -246,7 +279,7 @@ class _FirstPass:
         version = np.zeros(1, dtype=np.int64)
         for rows in batches:
             cell = np.zeros(len(rows), dtype=np.int64)
-            total += counter.accumulate(rows, cell, 1, version, self._maker.classes)[0]
+            total += counter.accumulate(self._complete(rows), cell, 1, version, self._maker.classes)[0]
         for spot in schema.layout.spots:
             # A flag; how many batches raised it depends on how the file is cut.
             total[spot.varied] = min(int(total[spot.varied]), 1)

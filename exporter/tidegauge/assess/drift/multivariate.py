@@ -121,11 +121,15 @@ class Runs:
         highest: Floats = self.log.max(axis=-1) - np.log(_RUNS_A_BLOCK)
         return highest
 
-    def started(self) -> Integers:
-        """Start (...,) of that run, ms: when the change seems to have begun."""
+    def started(self, needed_log: float = np.inf) -> Integers:
+        """Start (...,), ms, of the latest run whose evidence is enough, else of the one that has most.
+
+        Evidence is capped, so of several that are enough none has more to say; a long run may have begun too early.
+        """
         best = self.log.argmax(axis=-1)[..., None]
         start: Integers = np.take_along_axis(self.start, best, axis=-1)[..., 0]
-        return start
+        enough = self.log - np.log(_RUNS_A_BLOCK) >= needed_log
+        return np.where(enough.any(axis=-1), np.where(enough, self.start, 0).max(axis=-1), start)
 
     def to_json(self) -> dict[str, Any]:
         """Plain finite numbers and lists."""
@@ -136,6 +140,11 @@ class Runs:
         """The inverse of to_json, bit for bit."""
         whole: dict[str, Any] = {"stratum": np.int64, "blocks": np.int64, "start": np.int64}
         return cls(**{one.name: np.array(saved[one.name], whole.get(one.name, np.float64)) for one in fields(cls)})
+
+
+def arrays(state: Runs) -> dict[str, Floats | Integers]:
+    """The arrays of the runs, by the names that the constructor takes."""
+    return {one.name: getattr(state, one.name) for one in fields(state)}
 
 
 def advance(state: Runs, block: Block, spectrum: ArrayLike, needed_log: float) -> Runs:

@@ -6,8 +6,8 @@ The hours of the past rest in a `HourlyHistory`; all else here is small and save
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +18,7 @@ from tidegauge.assess.drift import evidence
 from tidegauge.assess.drift.design_effect import design_effect
 from tidegauge.assess.drift.discovery import strictest_log
 from tidegauge.assess.drift.evidence import Block, Evidence
+from tidegauge.assess.drift.units import UnitDays
 from tidegauge.config.settings import DAY, HOUR, Drift
 from tidegauge.tally.families import features as feature_family
 from tidegauge.tally.families import units as unit_family
@@ -29,8 +30,6 @@ Integers = NDArray[np.int64]
 TRAINING, PREVIOUS_VERSION, TRAILING, FIRST = "training", "previous_version", "trailing", "first"
 FIRST_LASTS: Final = DAY
 """The reference "first" covers at least a day, as days have their hours."""
-UNIT_DAYS: Final = 2
-"""Days over which units are seen to come back: this one and the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +53,30 @@ class First:
     end: int = 0  # ms; of the last block in it
     complete: bool = False
 
+    def add(self, start: int, block: int, rows: Iterable[Rows], wanted: int) -> None:
+        """A block of this width that begins at `start` (ms), until there are as many as wanted, and a day's."""
+        found = list(rows)
+        if self.complete or not found:
+            return
+        if not self.records:
+            self.start = start
+        for now in found:
+            self.counts += now.counts
+            self.units += now.units
+            self.records += now.predictions
+        self.end = start + block
+        self.complete = self.records >= wanted and self.end - self.start >= FIRST_LASTS
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers and lists."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> First:
+        """The inverse of to_json."""
+        sums = {name: np.array(saved[name], dtype=np.int64) for name in ("counts", "units")}
+        return cls(**(dict(saved) | sums))
+
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
@@ -76,13 +99,13 @@ class Watch:
     history: HourlyHistory
     first: First
     streams: dict[tuple[str, str], Evidence] = field(default_factory=dict)
-    units: dict[str, dict[int, Integers]] = field(default_factory=dict)  # by version and day since 1970
+    units: UnitDays = field(default_factory=UnitDays)
 
     def advance(self, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]) -> None:
         """After the block that begins at `start` (ms); `baselines` names what each live release is compared with."""
         fixed = self.fixed
         for version, now in rows.items():
-            self._note_units(version, start, now.units)
+            self.units.note(version, start, now.units)
         needed = strictest_log(self.threshold_log(), len(fixed.schema.features))
         for version, now in rows.items():
             compared = fixed.schema.compared(now.counts)
@@ -93,7 +116,7 @@ class Watch:
                 self.streams[version, name] = evidence.advance(state, block, fixed.schema.real, needed)
         for now in rows.values():
             self.history.add(now.code, start, now.counts)
-        self._add_to_first(start, rows)
+        self.first.add(start, fixed.block, rows.values(), fixed.drift.first)
 
     def threshold_log(self) -> float:
         """What the log evidence of a feature alone has to reach; the other features come in by e-BH."""
@@ -107,14 +130,11 @@ class Watch:
 
     def design_effect(self, version: str) -> Floats:
         """Of each feature (F,), from how often units came back in the last days."""
-        days = self.units.get(version)
-        if not days:
-            return np.ones(len(self.fixed.icc))
-        return design_effect(sum(days.values(), np.zeros(unit_family.GROUPS, dtype=np.int64)), self.fixed.icc)
+        return design_effect(self.units.total(version), self.fixed.icc)
 
     def forget(self, version: str) -> None:
         """Drops the evidence of a version. Its hours are kept under its code: see `HourlyHistory.forget`."""
-        self.units.pop(version, None)
+        self.units.forget(version)
         for stream in [stream for stream in self.streams if stream[0] == version]:
             del self.streams[stream]
 
@@ -152,63 +172,25 @@ class Watch:
             if past.any():
                 yield TRAILING, held(fixed.schema, past, self.design_effect(version), hour)
 
-    # ---------------------------------------------------------------- what grows
-
-    def _note_units(self, version: str, start: int, counts: Integers) -> None:
-        day = start // DAY
-        days = self.units.setdefault(version, {})
-        days[day] = days[day] + counts if day in days else counts.copy()
-        for old in [one for one in days if one <= day - UNIT_DAYS]:
-            del days[old]
-
-    def _add_to_first(self, start: int, rows: Mapping[str, Rows]) -> None:
-        first = self.first
-        if first.complete or not rows:
-            return
-        if not first.records:
-            first.start = start
-        for now in rows.values():
-            first.counts += now.counts
-            first.units += now.units
-            first.records += now.predictions
-        first.end = start + self.fixed.block
-        first.complete = first.records >= self.fixed.drift.first and first.end - first.start >= FIRST_LASTS
-
     # ---------------------------------------------------------------- state
 
     def to_json(self) -> dict[str, Any]:
         """All but the history and what is fixed."""
-        first = self.first
         return {
-            "first": {
-                "counts": first.counts.tolist(),
-                "units": first.units.tolist(),
-                "records": first.records,
-                "start": first.start,
-                "end": first.end,
-                "complete": first.complete,
-            },
+            "first": self.first.to_json(),
             "streams": [[version, name, state.to_json()] for (version, name), state in self.streams.items()],
-            "units": {
-                version: [[day, counts.tolist()] for day, counts in days.items()]
-                for version, days in self.units.items()
-            },
+            "units": self.units.to_json(),
         }
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any], fixed: Fixed, history: HourlyHistory) -> Watch:
         """What `to_json` gave; fixed and history must be those of then."""
-        first = dict(saved["first"])
-        first |= {name: np.array(first[name], dtype=np.int64) for name in ("counts", "units")}
         return cls(
             fixed,
             history,
-            First(**first),
+            First.from_json(saved["first"]),
             {(version, name): Evidence.from_json(state) for version, name, state in saved["streams"]},
-            {
-                version: {day: np.array(counts, dtype=np.int64) for day, counts in days}
-                for version, days in saved["units"].items()
-            },
+            UnitDays.from_json(saved["units"]),
         )
 
 
@@ -234,3 +216,7 @@ def held(schema: Schema, counts: Integers, repeated: Floats, stratum: int = 0) -
     size = compared.sum(axis=-1)
     shares = compared / np.maximum(size, 1.0)[:, None]
     return Held(shares, size, repeated, stratum)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.join.rows import INVALID_NUMBER
+from tidegauge.join.rows import INVALID_NUMBER, FeatureValues
 
 Floats = NDArray[np.float64]
 
@@ -24,6 +24,7 @@ FARTHEST: Final = 8.0
 """Standard deviations from the mean at which a value is held."""
 MOST_FEATURES: Final = 1024
 
+_CHUNK: Final = 4096  # rows at a time, so that what is between the steps stays small
 _LARGEST: Final = 1e140  # numbers are held within this, so that their squares are finite
 _VALUE: Final = 2.0**18  # standardised values are whole multiples of 1 / _VALUE
 _WEIGHT: Final = 2.0**22  # and so are the weights of a projection, of 1 / _WEIGHT
@@ -135,6 +136,23 @@ def learn_pca(numbers: Floats) -> Pca:
         tuple(_rounded(value) for value in centre),
         tuple(tuple(_rounded(weight) for weight in component) for component in signed),
     )
+
+
+def with_errors(values: FeatureValues, features: int, pca: Pca | None) -> FeatureValues:
+    """The values with one more number, after those of the numeric features: how badly the PCA rebuilds them.
+
+    NaN (missing) everywhere without one. What stands there already is replaced.
+    """
+    numbers = values.numbers[:features]
+    rows = numbers.shape[1]
+    longer = np.empty((features + 1, rows))
+    longer[:features] = numbers
+    longer[features] = np.nan
+    for start in range(0, rows if pca is not None else 0, _CHUNK):
+        block = slice(start, start + _CHUNK)
+        assert pca is not None
+        longer[features, block] = pca.errors(numbers[:, block])
+    return FeatureValues(longer, values.codes, values.vectors)
 
 
 def _there(numbers: Floats) -> NDArray[np.bool_]:

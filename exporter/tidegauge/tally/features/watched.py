@@ -8,11 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegauge.config.settings import CLASSIFICATION, Model
+from tidegauge.tally.features.joint import MOST_FEATURES
 
 NUMERIC, CATEGORICAL = "numeric", "categorical"
-SCORE, PREDICTION = "@score", "@prediction"
+SCORE, PREDICTION, RECONSTRUCTION = "@score", "@prediction", "@reconstruction"
 FROM_NUMBER, FROM_CODE, FROM_SCORE, FROM_CLASS, FROM_VALUE = "number", "code", "score", "class", "value"
 """Where values are found in rows: `features.numbers[index]`, `features.codes[index]`, `score`, `predicted`, `value`."""
+FEWEST_NUMBERS = 2
+"""Of fewer numeric features there is nothing to be said of all together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,16 @@ def embedding_names(model: Model) -> tuple[str, ...]:
     return tuple(feature.name for feature in model.features if feature.kind == "embedding")
 
 
+def reconstructs(model: Model) -> bool:
+    """Whether `@reconstruction` is watched of a model."""
+    return model.drift.multivariate and FEWEST_NUMBERS <= len(numeric_names(model)) <= MOST_FEATURES
+
+
 def watched(model: Model) -> tuple[Watched, ...]:
     """All that is binned of a model: `@score`, `@prediction`, then its features as they are configured.
 
-    Embeddings have no bins. Answers that are rankings or texts are not among them.
+    Embeddings have no bins. Answers that are rankings or texts are not among them. With `multivariate` the last one is
+    `@reconstruction`, whose values stand after those of the numeric features: see `joint.with_errors`.
     """
     found = []
     if model.task == "binary":
@@ -60,4 +69,6 @@ def watched(model: Model) -> tuple[Watched, ...]:
         elif feature.name in codes:
             boolean = feature.kind == "boolean"
             found.append(Watched(feature.name, CATEGORICAL, FROM_CODE, codes.index(feature.name), boolean))
+    if reconstructs(model):
+        found.append(Watched(RECONSTRUCTION, NUMERIC, FROM_NUMBER, len(numbers)))
     return tuple(found)
