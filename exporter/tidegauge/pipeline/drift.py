@@ -57,6 +57,8 @@ class Drift:
     versions: dict[int, str]
     features: list[Standing]
     labels: list[Standing]
+    vanished: tuple[str, ...] = ()  # configured features that records lack now
+    appeared: tuple[str, ...] = ()  # names that are new in them
 
 
 def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
@@ -73,10 +75,10 @@ def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
         [] if watch is None else list(assess_drift(engine.model, engine.tally, watch, versions, baselines, clock))
         for watch in watches
     )
-    return Drift(versions, features, labels)
+    return Drift(versions, features, labels, *_schema_changed(engine, features, clock))
 
 
-def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySamples], list[AnySamples]]:
+def drift_samples(engine: Engine, found: Drift) -> tuple[list[AnySamples], list[AnySamples]]:
     """(samples worth the most, the bins)."""
     columns, bins = Columns(), Columns()
     schema, labels = engine.features.schema, engine.labels.schema
@@ -86,7 +88,7 @@ def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySam
             _standing(engine.model.name, known, standing, columns, bins)
     _learning(engine, () if schema is None else schema.names, found.versions.values(), columns)
     _importances(engine, columns)
-    _schema_changes(engine, found.features, clock, columns)
+    _schema_changes(engine, found, columns)
     return columns.samples(), bins.samples()
 
 
@@ -160,7 +162,16 @@ def _importances(engine: Engine, columns: Columns) -> None:
         )
 
 
-def _schema_changes(engine: Engine, found: Sequence[Standing], clock: int, columns: Columns) -> None:
+def _schema_changes(engine: Engine, found: Drift, columns: Columns) -> None:
+    for name in [feature.name for feature in engine.model.features]:
+        row = (engine.model.name, name, "vanished")
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, row, float(name in found.vanished))
+    for name in found.appeared:
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "appeared"), 1.0)
+
+
+def _schema_changed(engine: Engine, found: Sequence[Standing], clock: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(vanished, appeared)"""
     names = [feature.name for feature in engine.model.features]
     known = engine.features.changes
     told = [standing for standing in found if standing.records >= LEAST_ROWS]
@@ -174,8 +185,4 @@ def _schema_changes(engine: Engine, found: Sequence[Standing], clock: int, colum
             if name in places and all(standing.states[places[name]] == "vanished" for standing in told)
         ]
     since = clock - min(engine.model.drift.windows)
-    vanished = schema_changes.vanished(known, names, gone, since)
-    for name in names:
-        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "vanished"), float(name in vanished))
-    for name in schema_changes.appeared(known, clock):
-        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "appeared"), 1.0)
+    return schema_changes.vanished(known, names, gone, since), schema_changes.appeared(known, clock)
