@@ -6,8 +6,8 @@ from datetime import datetime
 
 from tidegauge.publish import words
 from tidegauge.publish.charts import Scale, common_scale, gauge, trend
-from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
 from tidegauge.publish.drift_words import schema_summary
+from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
 from tidegauge.publish.page_drift import drift
 from tidegauge.publish.page_outlook import outlook
 from tidegauge.publish.report import (

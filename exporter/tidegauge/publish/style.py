@@ -57,7 +57,8 @@ display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem}
 .pt{stroke:var(--v);stroke-width:9;stroke-linecap:round}.ob{stroke:var(--ink);stroke-width:2}
 .od{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
 .bd{fill:var(--band)}.br{fill:var(--tide);opacity:.55}
-.ds{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:0 1.2rem}.ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
+.ds{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:0 1.2rem}
+.ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 dl{display:grid;grid-template-columns:auto 1fr;gap:0 .9rem;font-size:.92rem;margin:.4rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 details{border-top:1px solid var(--line);font-size:.92rem}
