@@ -103,8 +103,8 @@ def test_thresholds_that_people_know_are_exceeded_by_noise_as_often_as_is_said()
     assert (np.sqrt(divergence) > 0.1).mean() == pytest.approx(0.8, abs=0.05)
     assert "7 of 10 windows of 100" in DRIFT_DEFINITIONS["wasserstein"].folklore
     large = random.normal(size=10_000)
-    far = [stats.wasserstein_distance(random.normal(size=100), large) / large.std() for _ in range(400)]
-    assert (np.array(far) > 0.1).mean() == pytest.approx(0.7, abs=0.07)
+    far = [stats.wasserstein_distance(random.normal(size=100), large) / large.std() for _ in range(200)]
+    assert (np.array(far) > 0.1).mean() == pytest.approx(0.7, abs=0.1)
 
 
 def test_the_page_names_every_statistic_reference_state_type_and_what_is_watched() -> None:

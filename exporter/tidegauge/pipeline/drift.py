@@ -28,7 +28,9 @@ def drift_versions(engine: Engine, shown: Mapping[int, str], clock: int) -> dict
     live = live_releases(engine)
     codes = {text: code for code, text in shown.items()}
     wanted = {codes[text] for pair in live.items() for text in pair if text in codes}
-    window = next(one for one in engine.tally.ladder.windows if one.width in engine.model.drift.windows)
+    window = next((one for one in engine.tally.ladder.windows if one.width in engine.model.drift.windows), None)
+    if window is None:
+        return {}
     series, sums = engine.tally.window(traffic.NAME, *window.bounds(clock, 0))
     versions = engine.tally.series.split(series)[0].tolist()
     made = dict(zip(versions, sums[:, 0].tolist(), strict=True))
@@ -152,14 +154,10 @@ def _learning(engine: Engine, known: Iterable[str], versions: Iterable[str], col
 
 
 def _importances(engine: Engine, columns: Columns) -> None:
-    given = {feature.name: feature.importance for feature in engine.model.features if feature.importance is not None}
-    total = sum(given.values())
-    for name, importance in given.items():
-        columns.add(
-            catalogue.MODEL_FEATURE_IMPORTANCE_RATIO,
-            (engine.model.name, name),
-            importance / total if total else math.nan,
-        )
+    model = engine.model
+    if any(feature.importance is not None for feature in model.features):
+        for feature, share in zip(model.features, model.importances, strict=True):
+            columns.add(catalogue.MODEL_FEATURE_IMPORTANCE_RATIO, (model.name, feature.name), share)
 
 
 def _schema_changes(engine: Engine, found: Drift, columns: Columns) -> None:
@@ -174,6 +172,8 @@ def _schema_changed(engine: Engine, found: Sequence[Standing], clock: int) -> tu
     """(vanished, appeared)"""
     names = [feature.name for feature in engine.model.features]
     known = engine.features.changes
+    if known.start is None:  # nothing is known before the first record
+        return
     told = [standing for standing in found if standing.records >= LEAST_ROWS]
     schema = engine.features.schema
     gone: list[str] = []

@@ -258,8 +258,8 @@ def _compare(model: Model, watch: Watch, version: str, now: _Now, against: _Agai
     log = np.zeros(features) if state is None else state.log
     found = discover(log, excess[PSI], model.drift.minimum_effect, watch.threshold_log())
     inputs = np.array([not name.startswith(OWN) for name in schema.names])
-    importance = {feature.name: feature.importance for feature in model.features}
-    weights = np.array([1.0 if (known := importance.get(name)) is None else known for name in schema.names])
+    importance = {feature.name: share for feature, share in zip(model.features, model.importances, strict=True)}
+    weights = np.array([importance.get(name, 0.0) for name in schema.names])
     shares = contributions(np.where(inputs, excess[PSI], 0.0), weights)
     return Comparison(
         against.name,
