@@ -161,6 +161,8 @@ def _importances(engine: Engine, columns: Columns) -> None:
 
 
 def _schema_changes(engine: Engine, found: Drift, columns: Columns) -> None:
+    if engine.features.changes.start is None:  # nothing is known before the first record
+        return
     for name in [feature.name for feature in engine.model.features]:
         row = (engine.model.name, name, "vanished")
         columns.add(catalogue.MODEL_SCHEMA_CHANGED, row, float(name in found.vanished))
@@ -172,8 +174,6 @@ def _schema_changed(engine: Engine, found: Sequence[Standing], clock: int) -> tu
     """(vanished, appeared)"""
     names = [feature.name for feature in engine.model.features]
     known = engine.features.changes
-    if known.start is None:  # nothing is known before the first record
-        return
     told = [standing for standing in found if standing.records >= LEAST_ROWS]
     schema = engine.features.schema
     gone: list[str] = []
@@ -184,5 +184,5 @@ def _schema_changed(engine: Engine, found: Sequence[Standing], clock: int) -> tu
             for name in names
             if name in places and all(standing.states[places[name]] == "vanished" for standing in told)
         ]
-    since = clock - min(engine.model.drift.windows)
+    since = clock - min(engine.model.drift.windows, default=0)
     return schema_changes.vanished(known, names, gone, since), schema_changes.appeared(known, clock)

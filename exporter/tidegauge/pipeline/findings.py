@@ -170,13 +170,15 @@ def _of_answers(model: ModelReport, version: VersionReport) -> Iterator[ProblemR
 def _of_inputs(model: ModelReport, version: VersionReport) -> Iterator[ProblemReport]:
     for found in version.drift:
         moved = [one for one in moved_inputs(found) if not one.broken]  # those are told already
+        impaired = [one for one in moved if one.summary]
+        told = f". {broken_words(impaired)}" if impaired else ""
         if moved:
             yield _problem(
                 "input_drift",
                 "warning",
                 model.name,
-                f"Version {version.name}: {inputs_words(found, moved)}. {quality_words(version)}.",
-                _harm(version),
+                f"Version {version.name}: {inputs_words(found, moved)}{told}. {quality_words(version)}.",
+                "Mend upstream what is missing or wrong: a unit, a code, a default." if told else _harm(version),
             )
             return
 

@@ -130,7 +130,7 @@ def distribution(found: DistributionReport, title: str) -> str:
         f"{'V' if place else 'M0 '}{_n(scale.at(then))}H{_n((place + 1) * step)}"
         for place, (_, then) in enumerate(shares)
     )
-    return _svg("d", title, _BARS_HEIGHT, f'<path class="br" d="{bars}"/><path class="od" d="{line}"/>')
+    return _svg("d", title, _BARS_HEIGHT, f'<path class="br" d="{bars}"/><path class="st" d="{line}"/>')
 
 
 def _runs(past: TrendReport) -> Iterator[list[tuple[int, tuple[float, float, float]]]]:

@@ -49,7 +49,8 @@ OWN_FEATURES = {
     "@reconstruction": "how the numbers go together",
 }
 """What Tidegauge watches by itself."""
-ANSWERS = ("@score", "@prediction", "@label")
+LABEL = "@label"
+ANSWERS = ("@score", "@prediction", LABEL)
 PREVIOUS_VERSION = "previous_version"
 IMPAIRED = ("invalid", "missing", "unseen", "out_of_range")
 _MOST_NAMED = 3
@@ -93,10 +94,10 @@ def feature_summary(one: FeatureReport) -> str:
         case "stuck":
             return "is stuck: it used to change all the time, and has stopped"
         case "invalid":
-            kind = "of the wrong type" if one.invalid >= one.non_finite else "not finite"
+            kind = "of the wrong type" if one.invalid else "that are not finite"
             if one.invalid and one.non_finite:
-                kind = "of the wrong type, or not finite"
-            return f"has values of no use in {_share(unusable, one)}: {kind}"
+                kind = "of the wrong type or not finite"
+            return f"has values {kind} in {_share(unusable, one)}"
         case "missing":
             return f"is missing in {_share(one.missing, one)}"
         case "unseen":
@@ -112,23 +113,22 @@ def _share(count: int, one: FeatureReport) -> str:
 
 def drift_summary(one: DriftReport) -> str:
     """Everything that was found in one window, the worst first, in a few sentences."""
-    lately = words.window_words(one.window)
-    parts = []
     broken = [feature for feature in one.features if feature.broken]
-    if broken:
-        parts.append(f"{broken_words(broken)}, {lately}")
-    answers, inputs = moved_answers(one), moved_inputs(one)
-    if answers:
-        parts.append(f"{answers_words(one, answers)}, {lately}")
-    if inputs:
-        parts.append(f"{inputs_words(one, inputs)}, {lately}")
-        still = [feature for feature in one.features if is_answer(feature) and _is_known(feature)]
-        if still and not answers:
-            parts.append(f"{_capital(_listed([_subject(feature) for feature in still]))} {_have(len(still))} not")
+    answers, inputs = moved_answers(one), [feature for feature in moved_inputs(one) if not feature.broken]
     impaired = [feature for feature in one.features if feature.state in IMPAIRED and not feature.broken]
+    parts = []
+    if broken:
+        parts.append(broken_words(broken))
+    if answers:
+        parts.append(answers_words(one, answers))
+    if inputs:
+        parts.append(inputs_words(one, inputs))
     if impaired:
-        parts.append(f"{broken_words(impaired)}, {lately}")
-    return ". ".join(parts) if parts else _nothing(one)
+        parts.append(broken_words(impaired))
+    still = [_subject(feature) for feature in one.features if is_answer(feature) and _is_known(feature)]
+    if parts and still and not answers:
+        parts.append(f"{_capital(_listed(still))} {_have(len(still))} not moved")
+    return f"{words.window_words(one.window)}, {'. '.join(parts)}" if parts else _nothing(one)
 
 
 def broken_words(found: Sequence[FeatureReport]) -> str:
@@ -147,23 +147,28 @@ def moved_inputs(one: DriftReport) -> list[FeatureReport]:
 
 
 def answers_words(one: DriftReport, moved: Sequence[FeatureReport]) -> str:
-    """ "the score has moved, compared with the reference file since ..."."""
-    return f"{_listed([_subject(feature) for feature in moved])} {_have(len(moved))} moved, {_against(one, moved)}"
+    """ "the score has moved since ... compared with the reference file"."""
+    return f"{_listed([_subject(feature) for feature in moved])} {_have(len(moved))} moved {_against(one, moved)}"
 
 
 def inputs_words(one: DriftReport, moved: Sequence[FeatureReport]) -> str:
-    """ "2 of 12 inputs have moved, compared with ... since ...: amount (72 % of the shift), country (20 %)"."""
+    """ "2 of 12 inputs have moved since ... compared with ...: amount (72 % of the shift) and country (20 % ...)"."""
     known = [feature for feature in one.features if not is_answer(feature)]
     named = _listed(_named([f"{feature_title(feature)}{_part(feature)}" for feature in moved]))
     of = f"{len(moved)} of {words.amount(len(known), 'input')}" if len(known) > 1 else "the only input"
-    return f"{of} {_have(len(moved))} moved, {_against(one, moved)}: {named}"
+    return f"{of} {_have(len(moved))} moved {_against(one, moved)}: {named}"
 
 
 def _part(one: FeatureReport) -> str:
     held = leading(one)
     if held is None or not held.contribution:
         return ""
-    return f" ({words.percent(held.contribution)} of the shift)"
+    return f" ({part_words(held.contribution)} of the shift)"
+
+
+def part_words(contribution: float) -> str:
+    """A share of the shift, which is no more exact than that: "72 %"."""
+    return f"{100 * contribution:.0f} %" if contribution >= 0.01 or not contribution else "under 1 %"
 
 
 def leading(one: FeatureReport) -> FeatureComparisonReport | None:
@@ -173,16 +178,16 @@ def leading(one: FeatureReport) -> FeatureComparisonReport | None:
 
 
 def _against(one: DriftReport, moved: Iterable[FeatureReport]) -> str:
-    """ "compared with the reference file since 2026-03-04 10:00 UTC and with ..."."""
+    """ "since 2026-03-04 10:00 UTC compared with the reference file and since ..."."""
     since: dict[str, list[FeatureComparisonReport]] = {}
     for held in (held for feature in moved for held in feature.comparisons if held.detected):
         since.setdefault(held.reference, []).append(held)
     told = []
     for reference, found in since.items():
         starts = [held.start_at for held in found if held.start_at is not None]
-        start = f" since {min(starts):%Y-%m-%d %H:%M} UTC" if starts else ""
-        told.append(f"with {reference_words(reference, one.baseline)}{start}")
-    return f"compared {_listed(told)}"
+        start = f"since {min(starts):%Y-%m-%d %H:%M} UTC " if starts else ""
+        told.append(f"{start}compared with {reference_words(reference, one.baseline)}")
+    return _listed(told)
 
 
 def _nothing(one: DriftReport) -> str:
@@ -220,8 +225,9 @@ def _progress(one: DriftReport) -> str:
 
 def _references(one: DriftReport) -> tuple[list[str], list[str]]:
     """Those that something is compared with, and those that are not there yet."""
-    known = dict.fromkeys(held.reference for feature in one.features for held in feature.comparisons if held.records)
-    every = dict.fromkeys(held.reference for feature in one.features for held in feature.comparisons)
+    held = [held for feature in one.features if feature.feature != LABEL for held in feature.comparisons]
+    known = {comparison.reference for comparison in held if comparison.records}
+    every = dict.fromkeys(comparison.reference for comparison in held)
     return [name for name in every if name in known], [name for name in every if name not in known]
 
 
@@ -238,7 +244,7 @@ def quality_words(version: VersionReport) -> str:
             return f"Quality is within its objective{', but gets worse' if worse else ''}"
         case "missed":
             return "Quality misses its objective"
-        case "silent":
+        case "silent" if state != "no_feedback":
             return "Labels have stopped coming, so its quality is not known"
     if worse:
         return "Quality gets worse"

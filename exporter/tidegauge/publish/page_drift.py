@@ -13,6 +13,7 @@ from tidegauge.publish.drift_words import (
     feature_title,
     is_answer,
     leading,
+    part_words,
     quality_words,
     reference_words,
     speaking,
@@ -46,7 +47,7 @@ def drift_news(version: VersionReport) -> str:
     found = speaking(version.drift)
     if found is None or found.state not in ("broken", "moved") or not is_alarming(found):
         return ""
-    told = sentence(f"{version.name}: {found.summary}. {quality_words(version)}")
+    told = sentence(f"{version.name}: {found.summary}")  # its quality is said on the line above
     return f'<li class="{found.state}">{_shape(found.state)}{told}</li>'
 
 
@@ -93,7 +94,9 @@ def _details(model: ModelReport, version: VersionReport, found: DriftReport, *, 
     more = f'<p class="q">and {rest} more; see /api/v1/status.</p>' if rest > 0 else ""
     quiet = sum(not is_answer(one) for one in found.features) - len(inputs)
     more += f'<p class="q">{words.amount(quiet, "other input")}: nothing found.</p>' if quiet else ""
-    references = list(dict.fromkeys(held.reference for one in found.features for held in one.comparisons))
+    references = list(
+        dict.fromkeys(held.reference for one in found.features for held in one.comparisons if held.records)
+    )
     rows = [_row(one, references) for one in (*answers, *inputs[:SHOWN_FEATURES])]
     titles = ["Feature", "Found", *(_reference_title(one, found) for one in references), "Of the shift"]
     who = f"{text(model.name, 60)} {text(version.name, 60)}"
@@ -119,19 +122,21 @@ def _row(one: FeatureReport, references: list[str]) -> list[str]:
     held = {held.reference: held for held in one.comparisons}
     found = sentence(one.summary) if one.summary else f'<span class="q">{_without(one)}</span>'
     chosen = leading(one)
-    part = "" if chosen is None or chosen.contribution is None else words.percent(chosen.contribution)
+    part = "" if chosen is None or chosen.contribution is None else part_words(chosen.contribution)
     return [title, found, *(_effect(held.get(reference)) for reference in references), part]
 
 
 def _without(one: FeatureReport) -> str:
     if one.detected:
         return "moved"
-    return text(one.state.replace("_", " ")) if one.state in ("learning", "insufficient_samples") else "as before"
+    if one.state in ("learning", "insufficient_samples"):
+        return text(one.state.replace("_", " "))
+    return "as before" if leading(one) is not None else "not compared yet"
 
 
 def _effect(held: FeatureComparisonReport | None) -> str:
     if held is None or not held.records:
-        return '<span class="q">none yet</span>'
+        return ""
     if not held.detected:
         return f'<span class="q">{effect_words(held.effect)}</span>'
     since = "" if held.start_at is None else f" <small>since {held.start_at:%Y-%m-%d %H:%M} UTC</small>"

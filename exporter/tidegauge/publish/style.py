@@ -56,8 +56,8 @@ display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem}
 .ax{stroke:var(--line)}.zone{fill:var(--badbg)}.iv{stroke:var(--v);stroke-width:7;stroke-linecap:round;opacity:.55}
 .pt{stroke:var(--v);stroke-width:9;stroke-linecap:round}.ob{stroke:var(--ink);stroke-width:2}
 .od{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
-.bd{fill:var(--band)}.br{fill:var(--tide);opacity:.55}
-.ds{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:0 1.2rem}
+.bd{fill:var(--band)}.br{fill:var(--tide);opacity:.55}.st{fill:none;stroke:var(--ink);stroke-width:1.3}
+.ds{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));gap:0 1.2rem}
 .ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 dl{display:grid;grid-template-columns:auto 1fr;gap:0 .9rem;font-size:.92rem;margin:.4rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
@@ -76,7 +76,7 @@ code{font:.92em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere
 footer{margin-top:2rem;color:var(--soft);font-size:.9rem}
 @media(max-width:40rem){.o .a .q,header nav,.v>.a a:first-of-type{margin-left:0}.say{font-size:1.2rem}.m{padding:.7rem}
 .w dl{grid-template-columns:1fr}.w dd{padding-bottom:.3rem}th,td{padding-right:.6rem}
-tbody th{min-width:5rem}}
+tbody th{min-width:5.8rem}}
 @media print{:root{--bg:#fff;--card:#fff}body{font-size:11px;max-width:none}.m,.o>li,.p>li{break-inside:avoid}
 header nav,footer nav{display:none}.t{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
 """.replace("\n", "")
