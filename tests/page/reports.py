@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from tidegauge.publish.drift_words import drift_summary, feature_summary
 from tidegauge.publish.outlook_words import change_summary, release_summary, slope_summary
 from tidegauge.publish.page import render_page
 from tidegauge.publish.report import (
@@ -13,7 +14,11 @@ from tidegauge.publish.report import (
     ComparisonReport,
     CoverageReport,
     DelayReport,
+    DistributionReport,
+    DriftReport,
     ExporterReport,
+    FeatureComparisonReport,
+    FeatureReport,
     ModelReport,
     ProblemReport,
     ProxyReport,
@@ -138,6 +143,46 @@ def slope(**more: object) -> SlopeReport:
     return replace(shown, summary=slope_summary(shown, several=False))
 
 
+def against(reference: str = "training", **more: object) -> FeatureComparisonReport:
+    """A feature that has moved against a reference."""
+    one = FeatureComparisonReport(
+        reference, 10_000.0, 0.3127, 0.00001, 1e9, 1e6, True, EARLIER - timedelta(hours=19), 0.72
+    )
+    return replace(one, **more)  # type: ignore[arg-type]
+
+
+def same(reference: str = "training", **more: object) -> FeatureComparisonReport:
+    """A feature that has not."""
+    usual = {"effect": -0.0004, "p_value": 0.4, "evidence": 1.2, "detected": False, "start_at": None}
+    return against(reference, **({"contribution": 0.0} | usual | more))
+
+
+def feature(text: str, *comparisons: FeatureComparisonReport, **more: object) -> FeatureReport:
+    """One that is well; with what it is compared with."""
+    one = FeatureReport(text, "ok", False, False, "", 12_345, 12_345, 0, 0, 0, 0, 0, comparisons or (same(),))
+    shown = replace(one, **({"detected": any(held.detected for held in comparisons)} | more))  # type: ignore[arg-type]
+    return replace(shown, summary=feature_summary(shown))
+
+
+def drift(*features: FeatureReport, **more: object) -> DriftReport:
+    """A window in which something has moved."""
+    found = features or (
+        feature("@score"),
+        feature(
+            "amount",
+            against(),
+            distribution=DistributionReport(
+                "training", ("01 (-inf, 10)", "02 [10, +inf)", "none"), (0.2, 0.8, 0.0), (0.5, 0.5, 0.0)
+            ),
+        ),
+        feature("age", state="vanished", broken=True, valid=0, missing=12_345),
+        feature("country", state="unseen", unseen=1000),
+    )
+    one = DriftReport("24h", 86400.0, "moved", "", 12_345, 0, 0, None, found)
+    shown = replace(one, **more)  # type: ignore[arg-type]
+    return replace(shown, summary=drift_summary(shown))
+
+
 def version(text: str = "v2", **more: object) -> VersionReport:
     """A version with something of everything."""
     one = VersionReport(
@@ -172,6 +217,7 @@ def version(text: str = "v2", **more: object) -> VersionReport:
         changes=(change(),),
         failing_slices=(change(key="country", value="NZ", expected=0.94, score=0.7, window="1h"),),
         slopes=(slope(),),
+        drift=(drift(), drift(feature("@score"), window="1h", window_seconds=3600.0, state="steady")),
     )
     return replace(one, **more)  # type: ignore[arg-type]
 
@@ -189,6 +235,8 @@ def model(text: str = "fraud", *versions: VersionReport, **more: object) -> Mode
         pending_predictions=100,
         waiting_feedback=3,
         versions=versions or (version(),),
+        vanished_features=("age",),
+        new_features=("years",),
     )
     return replace(one, **more)  # type: ignore[arg-type]
 

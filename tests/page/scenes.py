@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.end_to_end.logs import EVERY_KIND, EVERY_SOURCE, write_every_kind
 from tests.end_to_end.logs import configuration as every_configuration
+from tests.page.drift_scenes import drifting
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -225,4 +226,5 @@ SCENES = {
     "broken": broken,
     "hostile": hostile,
     "many": many,
+    "drifting": drifting,
 }

@@ -83,7 +83,7 @@ def violations(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", PHONE), ("dark", DESK), ("dark", PHONE), ("light", DESK)])
-@pytest.mark.parametrize("name", ["missed", "broken", "released"])
+@pytest.mark.parametrize("name", ["missed", "broken", "released", "drifting"])
 def test_every_combination_is_accessible_and_fits_the_screen(
     browser: Browser, answers: Answers, name: str, scheme: str, width: int
 ) -> None:
@@ -202,6 +202,54 @@ def test_a_release_to_roll_back_and_a_version_that_rots_are_told_first(browser: 
     links = page.locator("a[rel=noreferrer]").evaluate_all("links => links.map(one => one.getAttribute('href'))")
     assert "https://runbooks.example/tidegauge/ModelReleaseRegressed.html" in links
     assert "https://runbooks.example/tidegauge/ModelDegrading.html" in links
+
+
+def test_drift_and_broken_data_are_told_with_whether_they_harm(browser: Browser, answers: Answers) -> None:
+    page = look(browser, answers("drifting"))
+    assert first_words(page).endswith("1 version gets broken data.")
+    assert page.title() == "Data is broken – Tidegauge"
+    told = [line for line in said(page, "section[aria-labelledby=findings]").splitlines() if line]
+    assert told[1].startswith("▲ Act now dead: Version v1: ")
+    (one,) = (line for line in told if " one-input: " in line)
+    assert re.search(r"1 of 3 inputs has moved since \S+ \S+ UTC compared with the reference file: amount \(", one)
+    assert one.endswith(" Quality is within its objective.")
+    (score,) = (line for line in told if " score: " in line)
+    assert "the score and the prediction have moved since" in score
+    assert score.endswith(" No labels yet, so its quality is not known.")
+    assert not [line for line in told if " still: " in line or " young: " in line]
+    for alert in ("ModelFeatureBroken", "ModelScoreDrift", "ModelInputDrift"):
+        assert page.locator(f"a[href='https://runbooks.example/tidegauge/{alert}.html']").count() >= 1
+
+
+def card(page: Page, model: str) -> str:
+    page.evaluate(UNFOLD)
+    return said(page, f"section.m:has(h3 bdi:text-is('{model}'))")
+
+
+def test_the_card_of_each_model_says_what_has_moved_and_what_is_broken(browser: Browser, answers: Answers) -> None:
+    page = look(browser, answers("drifting"))
+    still = card(page, "still")
+    assert "Neither answers nor any of 3 inputs have moved over the last 24 h, compared with the reference" in still
+    assert "Drift, by feature" not in still
+    young = card(page, "young")
+    assert "Learning how answers and inputs are distributed: 300 of the first 2,000 predictions so far." in young
+    dead = card(page, "dead")
+    for words in (
+        "age has values of the wrong type in 100 % of",
+        "amount has vanished: none of",
+        "country is constant: one and the same value in",
+        "No record has amount any more.",
+    ):
+        assert words in dead, words
+    assert "age is missing in 1" in card(page, "gaps") or "age is missing in 9" in card(page, "gaps")
+    crowd = card(page, "crowd")
+    assert re.search(r"2\d of 50 inputs have moved since .*: f00 \(1\d % of the shift\), f0", crowd)
+    assert "and 9 more; see /api/v1/status." in crowd and "29 other inputs: nothing found." in crowd
+    tables = page.locator("section.m:has(h3 bdi:text-is('crowd')) table", has_text="excess PSI by reference")
+    names = [one.strip().removeprefix("◆") for one in tables.locator("tbody th").all_inner_texts()]
+    assert names[:5] == ["score", "prediction", "label", "f00", "f01"]
+    assert len(names) == 3 + 12
+    assert page.locator("section.m:has(h3 bdi:text-is('crowd')) svg.d").count() == 3
 
 
 def test_links_lead_to_boards_and_runbooks_with_names_filled_in(browser: Browser, answers: Answers) -> None:

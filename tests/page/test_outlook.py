@@ -23,7 +23,7 @@ from tests.page.reports import (
 from tidegauge.pipeline.findings import finding_reports
 from tidegauge.pipeline.runbooks import alert
 from tidegauge.publish.outlook_words import RELEASE_LABELS, difference_words, margin_words, release_summary
-from tidegauge.publish.report import ComparisonReport, ProblemReport, ReleaseReport, VersionReport
+from tidegauge.publish.report import ComparisonReport, ModelReport, ProblemReport, ReleaseReport, VersionReport
 
 WATCHED = comparison(
     verdict="keep_watching", difference=-0.004, lower=-0.021, upper=0.013, harm_evidence=1.4, samples_needed=1734.2
@@ -33,7 +33,7 @@ PROMOTED = comparison(verdict="promote", difference=0.001, lower=-0.008, upper=0
 
 def quiet(**more: object) -> VersionReport:
     """A version of which nothing is to be said but what is given."""
-    return replace(version(release=None, changes=(), failing_slices=(), slopes=()), **more)  # type: ignore[arg-type]
+    return replace(version(release=None, changes=(), failing_slices=(), slopes=(), drift=()), **more)  # type: ignore[arg-type]
 
 
 # --- the sentence about a release --------------------------------------------------------------------------------
@@ -108,8 +108,13 @@ def test_channels_are_named_where_there_are_several() -> None:
 # --- what is to be done --------------------------------------------------------------------------------
 
 
+def known(one: VersionReport) -> ModelReport:
+    """Its model, of whose data nothing is to be said."""
+    return model("fraud", one, vanished_features=(), new_features=())
+
+
 def found(one: VersionReport, now_in_days: float = 0.0) -> list[ProblemReport]:
-    return finding_reports([model("fraud", one)], EARLIER + timedelta(days=now_in_days))
+    return finding_reports([known(one)], EARLIER + timedelta(days=now_in_days))
 
 
 def undecided(**more: object) -> ReleaseReport:
@@ -169,7 +174,7 @@ def test_a_forecast_far_ahead_or_of_what_is_missed_already_is_no_problem() -> No
 
 
 def shown(one: VersionReport) -> str:
-    models = (model("fraud", one),)
+    models = (known(one),)
     return page_text(report(*models, problems=tuple(finding_reports(models, EARLIER))))
 
 

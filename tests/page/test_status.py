@@ -18,6 +18,7 @@ from tests.page.scenes import missed
 from tests.processes import Exporter, Metrics
 from tidegauge.pipeline.problems import EVENTS, REASONS
 from tidegauge.publish import report as reports
+from tidegauge.publish.drift_words import DRIFT_LABELS, DRIFT_STATES
 from tidegauge.publish.outlook_words import CHANGE_LABELS, RELEASE_LABELS
 from tidegauge.publish.status_json import render_status
 from tidegauge.publish.summaries import LABELS, STATES
@@ -38,8 +39,10 @@ def test_every_field_is_documented_and_no_other() -> None:
     assert fields - told == set()
     words = {"model", "roll_back", "keep_watching", "promote", "concurrent", "before_after"}
     words |= {"learning", "watching", "detected", "links"}
+    words |= {"training", "previous_version", "trailing", "first"}
     words |= {"null", "NaN", "lifetime", "wall", "log", "error", "warning", "at_least", "at_most", "missed", "silent"}
-    assert told - fields - words == {"model_feedback_delay_seconds"}
+    families = {"model_feedback_delay_seconds", "model_feature_state", "model_feature_bin_records"}
+    assert told - fields - words == families
 
 
 def test_every_verdict_state_and_problem_is_documented() -> None:
@@ -51,8 +54,9 @@ def test_every_verdict_state_and_problem_is_documented() -> None:
     codes = set(re.findall(r'_problem\(\s*"(\w+)"', source)) | set(EVENTS)
     assert len(codes) > 15
     assert all(f"`{code}`" in DOCS for code in codes)
-    for verdict, label in (RELEASE_LABELS | CHANGE_LABELS).items():
+    for verdict, label in [*RELEASE_LABELS.items(), *CHANGE_LABELS.items(), *DRIFT_LABELS.items()]:
         assert re.search(rf"^\| `{verdict}` \| . {label} \|", DOCS, re.MULTILINE), verdict
+    assert list(DRIFT_LABELS) == list(DRIFT_STATES)
 
 
 def test_every_reason_for_which_records_are_refused_has_plain_words() -> None:

@@ -169,7 +169,7 @@ def test_every_verdict_and_state_is_explained() -> None:
 
 
 def first_sentence(*verdicts: str, **more: object) -> str:
-    quiet = version(release=None, changes=(), failing_slices=())
+    quiet = version(release=None, changes=(), failing_slices=(), drift=())
     models = tuple(model(f"m{number}", quiet, verdict=verdict) for number, verdict in enumerate(verdicts))
     page = page_text(report(*models, problems=(), **more))
     return page.split('<p class="say">')[1].split("</p>")[0]

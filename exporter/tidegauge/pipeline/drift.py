@@ -62,6 +62,8 @@ class Drift:
     features: list[Standing]
     labels: list[Standing]
     vectors: list[VectorStanding]
+    vanished: tuple[str, ...] = ()  # configured features that records lack now
+    appeared: tuple[str, ...] = ()  # names that are new in them
 
 
 def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
@@ -82,10 +84,10 @@ def drift_of(engine: Engine, shown: Mapping[int, str], clock: int) -> Drift:
     )
     known = {name: one.watch for name, one in engine.features.vectors.known.items()}
     vectors = list(assess_vectors(engine.model, engine.tally, known, versions, baselines, clock))
-    return Drift(versions, features, labels, vectors)
+    return Drift(versions, features, labels, vectors, *_schema_changed(engine, features, vectors, clock))
 
 
-def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySamples], list[AnySamples]]:
+def drift_samples(engine: Engine, found: Drift) -> tuple[list[AnySamples], list[AnySamples]]:
     """(samples worth the most, the bins)."""
     columns, bins, moved = Columns(), Columns(), detected_inputs(found.vectors)
     schema, labels = engine.features.schema, engine.labels.schema
@@ -97,7 +99,7 @@ def drift_samples(engine: Engine, found: Drift, clock: int) -> tuple[list[AnySam
     names = [*(() if schema is None else schema.names), *engine.features.vectors.known]
     _learning(engine, names, found.versions.values(), columns)
     _importances(engine, columns)
-    _schema_changes(engine, found, clock, columns)
+    _schema_changes(engine, found, columns)
     return columns.samples(), bins.samples()
 
 
@@ -176,24 +178,30 @@ def _importances(engine: Engine, columns: Columns) -> None:
             columns.add(catalogue.MODEL_FEATURE_IMPORTANCE_RATIO, (model.name, feature.name), share)
 
 
-def _schema_changes(engine: Engine, found: Drift, clock: int, columns: Columns) -> None:
-    names = [feature.name for feature in engine.model.features]
-    known = engine.features.changes
-    if known.start is None:  # nothing is known before the first record
+def _schema_changes(engine: Engine, found: Drift, columns: Columns) -> None:
+    if engine.features.changes.start is None:  # nothing is known before the first record
         return
-    schema = engine.features.schema
+    for name in [feature.name for feature in engine.model.features]:
+        row = (engine.model.name, name, "vanished")
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, row, float(name in found.vanished))
+    for name in found.appeared:
+        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "appeared"), 1.0)
+
+
+def _schema_changed(
+    engine: Engine, found: Sequence[Standing], vectors: Sequence[VectorStanding], clock: int
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(vanished, appeared)"""
+    names = [feature.name for feature in engine.model.features]
+    known, schema = engine.features.changes, engine.features.schema
     states: dict[str, set[str]] = {}  # by feature, where there are enough predictions to tell
-    for standing in found.features if schema is not None else ():
+    for standing in found if schema is not None else ():
         if schema is not None and standing.records >= LEAST_ROWS:
             for name, state in zip(schema.names, standing.states, strict=True):
                 states.setdefault(name, set()).add(state)
-    for vector in found.vectors:
+    for vector in vectors:
         if vector.records >= LEAST_ROWS:
             states.setdefault(vector.name, set()).add(vector.state)
     gone = [name for name in names if states.get(name) == {"vanished"}]
-    since = clock - min(engine.model.drift.windows)
-    vanished = schema_changes.vanished(known, names, gone, since)
-    for name in names:
-        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "vanished"), float(name in vanished))
-    for name in schema_changes.appeared(known, clock):
-        columns.add(catalogue.MODEL_SCHEMA_CHANGED, (engine.model.name, name, "appeared"), 1.0)
+    since = clock - min(engine.model.drift.windows, default=0)
+    return schema_changes.vanished(known, names, gone, since), schema_changes.appeared(known, clock)

@@ -120,6 +120,11 @@ class Features:
         """Whether bins are still to be learned, of some feature at least."""
         return self._buffer is not None
 
+    @property
+    def learned(self) -> int:
+        """Predictions that are held to learn bins from."""
+        return 0 if self._buffer is None else len(self._buffer)
+
     def families(self) -> list[Family]:
         """What the tally keeps of features now."""
         found = self.vectors.families()

@@ -114,7 +114,7 @@ def view(engine: Engine, reference: Mapping[str, float], clock: int) -> ModelVie
             _details(place, assessment, position, texts, detail, states)
     _objectives(engine, versions, top)
     drift = drift_of(engine, versions, clock)
-    moved, bins = drift_samples(engine, drift, clock)
+    moved, bins = drift_samples(engine, drift)
     parts: list[AnySamples] = [
         *top.samples(),
         *histograms,

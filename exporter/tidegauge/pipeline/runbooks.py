@@ -33,6 +33,10 @@ ALERTS: Mapping[str, str] = {
     "degrading": "ModelDegrading",
     "slice_degrading": "ModelSliceDegrading",
     "breach_forecast": "ModelObjectiveBreachForecast",
+    "feature_broken": "ModelFeatureBroken",
+    "schema_changed": "ModelSchemaChanged",
+    "score_drift": "ModelScoreDrift",
+    "input_drift": "ModelInputDrift",
 }
 """By the verdict of a version or the code of a problem."""
 RECORDS = "records_"

@@ -18,6 +18,7 @@ from tidegauge.config.links import fill
 from tidegauge.config.metrics import AT_LEAST, find_metric
 from tidegauge.config.settings import Links, Model, Objective
 from tidegauge.pipeline.change_status import Outlook, outlooks
+from tidegauge.pipeline.drift_status import drift_reports
 from tidegauge.pipeline.engine import Engine
 from tidegauge.pipeline.feedback_status import coverage_reports, delay_report, silences
 from tidegauge.pipeline.proxy_status import proxy_reports
@@ -65,6 +66,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
     quiet = {number: silences(engine, number, list(series.values()), clock) for number in range(len(model.channels))}
     proxies = proxy_reports(view.samples)
     releases = release_reports(engine, clock)
+    drift = drift_reports(engine, view.drift)
     ahead = outlooks(engine, view, scores, clock) if clock >= 0 else {}
     channels = tuple(ChannelReport(one.name, one.kind, one.maturity / 1000, one.no_feedback) for one in model.channels)
     versions = []
@@ -96,6 +98,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             changes=tuple(outlook.changes),
             failing_slices=tuple(outlook.slices),
             slopes=tuple(outlook.slopes),
+            drift=drift.get(name, ()),
         )
         versions.append(replace(report, summary=version_summary(report, channels, model.minimum_samples)))
     versions.sort(key=lambda one: one.first_prediction_at.timestamp() if one.first_prediction_at else 0, reverse=True)
@@ -111,6 +114,8 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
         pending_predictions=engine.join.table.live,
         waiting_feedback=len(engine.join.waiting),
         versions=tuple(versions),
+        vanished_features=view.drift.vanished,
+        new_features=view.drift.appeared,
     )
     return replace(report_of_model, summary=model_summary(report_of_model))
 

@@ -1,4 +1,5 @@
-"""Two small drawings as inline SVG: an interval against its objective, and the recent past of a score.
+"""Three small drawings as inline SVG: an interval against its objective, the recent past of a score, and a feature's
+distribution now against a reference.
 
 They stretch to the width that there is, strokes excepted. Coordinates are rounded to tenths of the view box. Each
 drawing says in its title what it shows.
@@ -12,11 +13,14 @@ from dataclasses import dataclass
 
 from tidegauge.publish import words
 from tidegauge.publish.markup import text
-from tidegauge.publish.report import ScoreReport, TrendReport
+from tidegauge.publish.report import DistributionReport, ScoreReport, TrendReport
 
 WIDTH = 240.0
 _GAUGE_HEIGHT = 20.0
 _TREND_HEIGHT = 54.0
+_BARS_HEIGHT = 40.0
+_GAP = 0.15
+"""Between bars, as a part of their room."""
 _EDGE = 6.0
 
 
@@ -106,6 +110,27 @@ def trend_words(past: TrendReport) -> str:
     gaps = f"; unknown in {missing} of {len(past.scores)}" if missing else ""
     name = past.metric.replace("_", " ")
     return f"{name} over {length}, every {words.duration(past.step_seconds)}: from {low} to {high}, last {last}{gaps}"
+
+
+def distribution(found: DistributionReport, title: str) -> str:
+    """Shares of the bins now as bars, of the reference as a line in steps; bins that both lack are left out."""
+    shares = [
+        (now, then) for now, then in zip(found.shares, found.reference_shares, strict=True) if now > 0 or then > 0
+    ]
+    if not shares:
+        return ""
+    scale = Scale(0.0, max(map(max, shares)), _BARS_HEIGHT, 2)
+    step = WIDTH / len(shares)
+    bars = "".join(
+        f"M{_n((place + _GAP) * step)} 40V{_n(scale.at(now))}H{_n((place + 1 - _GAP) * step)}V40Z"
+        for place, (now, _) in enumerate(shares)
+        if now > 0
+    )
+    line = "".join(
+        f"{'V' if place else 'M0 '}{_n(scale.at(then))}H{_n((place + 1) * step)}"
+        for place, (_, then) in enumerate(shares)
+    )
+    return _svg("d", title, _BARS_HEIGHT, f'<path class="br" d="{bars}"/><path class="st" d="{line}"/>')
 
 
 def _runs(past: TrendReport) -> Iterator[list[tuple[int, tuple[float, float, float]]]]:

@@ -10,8 +10,10 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from tidegauge.publish import words
+from tidegauge.publish.drift_words import DRIFT_LABELS, DRIFT_STATES
 from tidegauge.publish.markup import advice, link, name, sentence, table, text, visible
 from tidegauge.publish.outlook_words import CHANGE_LABELS, CHANGE_STATES, RELEASE_LABELS, RELEASE_VERDICTS
+from tidegauge.publish.page_drift import DRIFT_SHAPES, drift_news
 from tidegauge.publish.page_model import SHAPES, chip, model_section
 from tidegauge.publish.page_outlook import OUTLOOK_SHAPES, news
 from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report, VersionReport
@@ -65,6 +67,8 @@ def _title(report: Report) -> str:
     verdict = next((one for one in LABELS if one in worst), None)
     if _to_roll_back(report.models):
         return f"{RELEASE_LABELS['roll_back']} – Tidegauge"
+    if _with_broken_data(report.models):
+        return f"{DRIFT_LABELS['broken']} – Tidegauge"
     return f"{LABELS[verdict]} – Tidegauge" if verdict else "Tidegauge"
 
 
@@ -88,6 +92,9 @@ def _verdict(report: Report) -> str:
     if back:
         first = "A release is to be rolled back." if back == 1 else f"{back} releases are to be rolled back."
         told = f"{first} {told}"
+    broken = _with_broken_data(report.models)
+    if broken:
+        told += f" {words.amount(broken, 'version gets', 'versions get')} broken data."
     worse = sum(_gets_worse(version) for model in report.models for version in model.versions)
     if worse:
         told += f" {words.amount(worse, 'version gets', 'versions get')} worse."
@@ -103,6 +110,11 @@ def _verdict(report: Report) -> str:
 def _to_roll_back(models: tuple[ModelReport, ...]) -> int:
     versions = [version for model in models for version in model.versions]
     return sum(one.release is not None and one.release.verdict == "roll_back" for one in versions)
+
+
+def _with_broken_data(models: tuple[ModelReport, ...]) -> int:
+    versions = [version for model in models for version in model.versions]
+    return sum(any(one.broken for found in version.drift for one in found.features) for version in versions)
 
 
 def _gets_worse(version: VersionReport) -> bool:
@@ -161,7 +173,7 @@ def _glance(models: list[tuple[int, ModelReport]]) -> str:
         owner = f'<span class="q">{name(model.owner)}</span>' if model.owner else ""
         lines = "".join(
             f'<li class="{one.verdict}"><span class="i" aria-hidden="true">{SHAPES[one.verdict]}</span>'
-            f"{name(one.name)}: {sentence(one.summary)}</li>{news(one)}"
+            f"{name(one.name)}: {sentence(one.summary)}</li>{news(one)}{drift_news(one)}"
             for one in sorted(model.versions, key=lambda one: list(LABELS).index(one.verdict))
         )
         items.append(
@@ -249,9 +261,12 @@ def _glossary() -> str:
         for verdict, told in VERDICTS.items()
     )
     ahead = "".join(
-        f'<dt class="{one}"><span class="i" aria-hidden="true">{OUTLOOK_SHAPES[one]}</span>{labels[one]}</dt>'
-        f"<dd>{told}</dd>"
-        for labels, meanings in ((RELEASE_LABELS, RELEASE_VERDICTS), (CHANGE_LABELS, CHANGE_STATES))
+        f'<dt class="{one}"><span class="i" aria-hidden="true">{shapes[one]}</span>{labels[one]}</dt><dd>{told}</dd>'
+        for shapes, labels, meanings in (
+            (OUTLOOK_SHAPES, RELEASE_LABELS, RELEASE_VERDICTS),
+            (OUTLOOK_SHAPES, CHANGE_LABELS, CHANGE_STATES),
+            (DRIFT_SHAPES, DRIFT_LABELS, DRIFT_STATES),
+        )
         for one, told in meanings.items()
     )
     states = "".join(f"<dt>{state.replace('_', ' ')}</dt><dd>{text(told, 400)}</dd>" for state, told in STATES.items())

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from tidegauge.publish import words
 from tidegauge.publish.charts import Scale, common_scale, gauge, trend
+from tidegauge.publish.drift_words import schema_summary
 from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
+from tidegauge.publish.page_drift import drift
 from tidegauge.publish.page_outlook import outlook
 from tidegauge.publish.report import (
     CoverageReport,
@@ -46,6 +48,8 @@ def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: b
         for one in model.channels
     ]
     board = f" {link(model.dashboard, 'Dashboard', f'of {visible(model.name)}')}" if model.dashboard else ""
+    changed = schema_summary(model.vanished_features, model.new_features)
+    schema = f'<p class="rl warning">{sentence(changed)}.</p>' if changed else ""
     scales = _scales(model)
     cards = "".join(
         _version(model, one, f"m{number}v{place}", scales, now, unfolded=unfolded)
@@ -53,7 +57,7 @@ def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: b
     )
     return (
         f'<section class="m {model.verdict}" aria-labelledby="m{number}"><div class="a"><h3 id="m{number}">'
-        f'{name(model.name)}</h3>{chip(model.verdict)}<span class="q">{" · ".join(about)}</span>{board}</div>'
+        f'{name(model.name)}</h3>{chip(model.verdict)}<span class="q">{" · ".join(about)}</span>{board}</div>{schema}'
         f'<div class="vs">{cards or "<p>No predictions yet.</p>"}</div></section>'
     )
 
@@ -89,6 +93,7 @@ def _version(
         f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
         f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
         outlook(model, version, unfolded=unfolded),
+        drift(model, version, unfolded=unfolded),
         '<div class="g2"><div>',
         _headline(version, scales, several=several),
         _past(version, several=several),

@@ -178,6 +178,66 @@ class SlopeReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureComparisonReport:
+    """How far a feature is from one reference."""
+
+    reference: str  # training | previous_version | trailing | first
+    records: float  # effective size of the reference; 0: there is none yet
+    effect: float | None  # excess PSI
+    p_value: float | None
+    evidence: float | None
+    threshold: float  # what the evidence has to reach now
+    detected: bool
+    start_at: datetime | None  # of what was detected
+    contribution: float | None  # share of the shift of all inputs; None for what is no input
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionReport:
+    """Shares of a feature's bins, now and in a reference."""
+
+    reference: str
+    bins: tuple[str, ...]
+    shares: tuple[float, ...]
+    reference_shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureReport:
+    """One thing that is watched for drift: a feature, or with "@" what Tidegauge watches by itself."""
+
+    feature: str
+    state: str  # as model_feature_state
+    broken: bool  # it tells the model nothing any more
+    detected: bool  # it has moved against some reference
+    summary: str  # what was found, empty where nothing was
+    records: int
+    valid: int
+    missing: int
+    unseen: int
+    out_of_range: int
+    invalid: int
+    non_finite: int
+    comparisons: tuple[FeatureComparisonReport, ...] = ()
+    distribution: DistributionReport | None = None  # of the three that moved most
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What a version sees and answers in one window, against what it is compared with."""
+
+    window: str
+    window_seconds: float
+    state: str  # broken | moved | impaired | learning | insufficient_samples | no_reference | steady
+    summary: str
+    records: int
+    learned: int  # predictions that bins are being learned from, or the reference "first" is made of, so far
+    learning_needed: int  # 0 where nothing is being learned
+    baseline: str | None  # what previous_version is
+    features: tuple[FeatureReport, ...]  # answers and labels first, then inputs: broken, moved, the others
+
+
+@dataclass(frozen=True, slots=True)
 class VersionReport:
     name: str
     verdict: str
@@ -199,6 +259,7 @@ class VersionReport:
     changes: tuple[ChangeReport, ...] = ()
     failing_slices: tuple[ChangeReport, ...] = ()
     slopes: tuple[SlopeReport, ...] = ()
+    drift: tuple[DriftReport, ...] = ()  # the longest window first; none of versions that are not watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +285,8 @@ class ModelReport:
     pending_predictions: int
     waiting_feedback: int
     versions: tuple[VersionReport, ...]  # newest first sight first
+    vanished_features: tuple[str, ...] = ()  # configured, and in no record any more
+    new_features: tuple[str, ...] = ()  # in the records, not configured, and not there on the first day
 
 
 @dataclass(frozen=True, slots=True)

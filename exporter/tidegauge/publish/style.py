@@ -31,8 +31,8 @@ header p{color:var(--soft)}header nav{margin-left:auto}nav a+a,footer a+a{margin
 .q{color:var(--soft)}.h{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .c{display:inline-block;font-size:.82rem;font-weight:600;line-height:1.5;padding:0 .55em;border-radius:1em;
 white-space:nowrap;border:1px solid currentColor}
-.missed,.roll_back,.detected{--v:var(--bad);--vb:var(--badbg)}.silent,.idle,.uncertain,.warning{--v:var(--warn);--vb:var(--warnbg)}
-.met,.promote,.watching{--v:var(--good);--vb:var(--goodbg)}.unknown,.no_objective,.keep_watching,.learning{--v:var(--dim);--vb:var(--dimbg)}
+.missed,.roll_back,.detected,.broken{--v:var(--bad);--vb:var(--badbg)}.silent,.idle,.uncertain,.warning,.moved,.impaired{--v:var(--warn);--vb:var(--warnbg)}
+.met,.promote,.watching,.steady{--v:var(--good);--vb:var(--goodbg)}.unknown,.no_objective,.keep_watching,.learning,.no_reference,.insufficient_samples{--v:var(--dim);--vb:var(--dimbg)}
 .error{--v:var(--bad);--vb:var(--badbg)}
 .c,.i{color:var(--v)}.c{background:var(--vb)}
 .o>li,.p>li{background:var(--card);border:1px solid var(--line);border-left:.35rem solid var(--v);border-radius:.3rem;
@@ -50,13 +50,15 @@ padding:.55rem .9rem;margin-bottom:.45rem}
 .rl{margin:.5rem 0;padding:.1rem 0 .1rem .7rem;border-left:.2rem solid var(--v)}.rl p{overflow-wrap:anywhere}
 .b{display:flex;flex-wrap:wrap;align-items:baseline;gap:0 .7rem;margin-top:.3rem}
 .b b{font-size:2rem;line-height:1.2;font-weight:600}
-svg{display:block;width:100%}svg *{vector-effect:non-scaling-stroke}.g{height:1.3rem}.r{height:4.2rem}
+svg{display:block;width:100%}svg *{vector-effect:non-scaling-stroke}.g{height:1.3rem}.r{height:4.2rem}.d{height:3.2rem}
 figure{margin:.4rem 0}figcaption{color:var(--soft);font-size:.85rem;
 display:flex;flex-wrap:wrap;justify-content:space-between;gap:0 .8rem}
 .ax{stroke:var(--line)}.zone{fill:var(--badbg)}.iv{stroke:var(--v);stroke-width:7;stroke-linecap:round;opacity:.55}
 .pt{stroke:var(--v);stroke-width:9;stroke-linecap:round}.ob{stroke:var(--ink);stroke-width:2}
 .od{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}
-.bd{fill:var(--band)}.ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
+.bd{fill:var(--band)}.br{fill:var(--tide);opacity:.55}.st{fill:none;stroke:var(--ink);stroke-width:1.3}
+.ds{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr));gap:0 1.2rem}
+.ln{fill:none;stroke:var(--tide);stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 dl{display:grid;grid-template-columns:auto 1fr;gap:0 .9rem;font-size:.92rem;margin:.4rem 0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 details{border-top:1px solid var(--line);font-size:.92rem}
@@ -74,7 +76,7 @@ code{font:.92em ui-monospace,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere
 footer{margin-top:2rem;color:var(--soft);font-size:.9rem}
 @media(max-width:40rem){.o .a .q,header nav,.v>.a a:first-of-type{margin-left:0}.say{font-size:1.2rem}.m{padding:.7rem}
 .w dl{grid-template-columns:1fr}.w dd{padding-bottom:.3rem}th,td{padding-right:.6rem}
-tbody th{min-width:5rem}}
+tbody th{min-width:5.8rem}}
 @media print{:root{--bg:#fff;--card:#fff}body{font-size:11px;max-width:none}.m,.o>li,.p>li{break-inside:avoid}
 header nav,footer nav{display:none}.t{overflow:visible}details::details-content{content-visibility:visible;height:auto}}
 """.replace("\n", "")
