@@ -118,9 +118,16 @@ def _named(node: yaml.Node, shape: Named, findings: Findings, place: Place) -> A
             findings.add((*place, name), f"the name {quote(name)}", "names of 1 to 256 characters on one line")
         elif shape.reserved and name.startswith(shape.reserved):
             findings.add((*place, name), f"the name {quote(name)}", f"names that do not begin with {shape.reserved}")
+        elif shape.reserved and not _as_key(name):
+            findings.add((*place, name), f"the name {quote(name)}", 'names without " and without \\')
         else:
             values[name] = walk(child, shape.value, findings, (*place, name))
     return values
+
+
+def _as_key(name: str) -> bool:
+    """Whether a record's key of this name is found: the parser compares keys as they are written, escapes and all."""
+    return '"' not in name and "\\" not in name
 
 
 def _items(node: yaml.Node, shape: Items, findings: Findings, place: Place) -> Any:

@@ -65,6 +65,9 @@ def learn(model: Model, samples: Sequence[Sample]) -> Schema:
             rows = np.flatnonzero(is_number(x))
             counts = _counts(samples)
             found.append(learn_numeric(feature.name, x[rows], None if counts is None else counts[rows]))
+        elif feature.source == FROM_CLASS and model.task == "binary" and samples:
+            # Both answers are known, whether or not both were given.
+            found.append(CategoricalBins(feature.name, tuple(samples[0].predicted.values)))
         else:
             found.append(learn_categorical(feature.name, _texts(samples, feature), boolean=feature.boolean))
     return Schema(tuple(found))
