@@ -277,8 +277,8 @@ def p_value(
     known = np.isfinite(sizes.variance[..., 0])
     now, then = sizes.now, sizes.then
     n, m = now.sum(axis=-1, keepdims=True), then.sum(axis=-1, keepdims=True)
-    # Not by the shares of both where one is much larger: 5 % quantiles of it expect 5 of 100 rows to the row, and whether
-    # that is enough would be decided by the very rows that are tested.
+    # Not by the shares of both where one is much larger: 5 % quantiles of it expect 5 of 100 rows, to the row, and
+    # whether that is enough would be decided by the very rows that are tested.
     larger = np.where(m >= n, then, now)
     lopsided = np.maximum(n, m) > LOPSIDED * np.minimum(n, m)
     expected = np.minimum(n, m) * distances.proportions(np.where(lopsided, larger, now + then))
