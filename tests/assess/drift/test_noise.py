@@ -136,6 +136,15 @@ def test_a_p_value_is_below_a_level_as_often_as_the_level_says(rows: int, size: 
             assert (p <= 0.05).mean() >= 0.9 * 0.05, name
 
 
+def test_bins_are_not_chosen_by_the_rows_that_are_tested() -> None:
+    """5 % quantiles of the reference expect 5 of 100 rows, to the row; that must not hang on the 100."""
+    reference = np.append(SHARES["quantiles"] * 100_000, 0)[None]
+    now = counted(np.random.default_rng(11), 100, SHARES["quantiles"], 100_000).counts
+    p = noise.p_value(now, np.broadcast_to(reference, now.shape))
+    for level in (0.05, 0.01):
+        assert (p <= level).mean() <= 1.05 * level + 3 * math.sqrt(level / p.size)
+
+
 def exact_tail(rows: int, shares: Floats, statistic: NDArray[np.float64]) -> Floats:
     """P(a statistic of Pearson of a sample of known shares is at least this), over all samples."""
     every = np.array([c for c in itertools.product(range(rows + 1), repeat=len(shares) - 1) if sum(c) <= rows])

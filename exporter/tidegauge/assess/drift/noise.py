@@ -20,6 +20,7 @@ from tidegauge.assess.drift.distances import JEFFREYS, Axes, Sample
 from tidegauge.assess.numeric import floats, ratio
 
 EXPECTED: Final = 5.0  # rows that a bin of Pearson's test has to expect in the smaller sample (Cochran 1954)
+LOPSIDED: Final = 10.0  # a sample so many times the other's size alone says which bins are rare
 RARE: Final = 0.1  # share of the level for bins too rare for it
 DRAWS: Final = 256  # of a normal sample, for statistics whose mean has no formula: 1 to 2 % of Monte-Carlo error
 SEED: Final = 6
@@ -276,7 +277,11 @@ def p_value(
     known = np.isfinite(sizes.variance[..., 0])
     now, then = sizes.now, sizes.then
     n, m = now.sum(axis=-1, keepdims=True), then.sum(axis=-1, keepdims=True)
-    expected = (now + then) * np.nan_to_num(ratio(np.minimum(n, m), n + m))
+    # Not by the shares of both where one is much larger: 5 % quantiles of it expect 5 of 100 rows, to the row, and
+    # whether that is enough would be decided by the very rows that are tested.
+    larger = np.where(m >= n, then, now)
+    lopsided = np.maximum(n, m) > LOPSIDED * np.minimum(n, m)
+    expected = np.minimum(n, m) * distances.proportions(np.where(lopsided, larger, now + then))
     rare = expected < EXPECTED
     few, total = (np.where(rare, one, 0.0).sum(axis=-1) for one in (now, now + then))
     enough = np.where(rare, expected, 0.0).sum(axis=-1) >= EXPECTED
