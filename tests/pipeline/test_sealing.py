@@ -24,6 +24,8 @@ from tidegauge.join.join import Join
 from tidegauge.join.rows import Rows
 from tidegauge.pipeline import engine, pipeline, publication, sealing
 from tidegauge.pipeline.engine import Engine, empty_tally
+from tidegauge.pipeline.features import SavedTables
+from tidegauge.pipeline.labels import LabelDrift
 from tidegauge.state.table import Table
 from tidegauge.tally import blocks, families
 from tidegauge.tally.blocks import SealedBlock, seal
@@ -72,7 +74,8 @@ def replay(run: Run, records: Records, seed: int, ending: Callable[[Run], None] 
 
 def counted_again(model: Model, block: SealedBlock, context: Context) -> dict[str, dict[int, list[int]]]:
     """The sums that the block's rows give, by family and series."""
-    tally = empty_tally(model, context.room)
+    labels = LabelDrift(model, 1, lambda: context.versions, lambda: context.classes, None, SavedTables())
+    tally = empty_tally(model, context.room, labels.families())
     tally.add(block.rows(), 1, (block.channel,))
     again = list(seal(tally, block.channel, block.start, block.end, unasked))
     assert len(again) <= 1

@@ -25,7 +25,6 @@ from tidegauge.join.vectors import VectorFile
 from tidegauge.join.vocabulary import Vocabulary, word_number
 from tidegauge.pipeline.clock import TOLERANCE
 from tidegauge.pipeline.features import Features, SavedTables
-from tidegauge.pipeline.labels import NAME as LABELS
 from tidegauge.pipeline.labels import LabelDrift
 from tidegauge.pipeline.recycling import Archive, recycle_slice, recycle_versions
 from tidegauge.pipeline.saved_states import SHEETS, SavedStates, name_of
@@ -415,7 +414,7 @@ class Engine:
             return
         self.labels.learn()
         self._lay_out(self.room)
-        self.recount(frozenset((LABELS,)))
+        self.recount(frozenset((self.labels.family,)))
 
     def _sealed(self, block: SealedBlock, now: Context) -> None:
         self.features.seal(block, now)

@@ -37,8 +37,6 @@ from tidegauge.tally.features.watched import PREDICTION
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
 LABEL: Final = "@label"
-NAME: Final = "labels"
-"""Of the family."""
 
 Texts = Callable[[], Sequence[str]]
 
@@ -75,6 +73,11 @@ class LabelDrift:
             self._restore(saved)
 
     @property
+    def family(self) -> str:
+        """Name of the family in which labels are counted; "": none is."""
+        return "" if self.slot is None else f"labels/{self.model.channels[self.slot].name}"
+
+    @property
     def maturity(self) -> int:
         """ms after which a prediction's label is looked at."""
         return 0 if self.slot is None else self.model.channels[self.slot].maturity
@@ -86,7 +89,7 @@ class LabelDrift:
         schema = self.schema
         return [
             Family(
-                NAME,
+                self.family,
                 schema.columns,
                 no_contribution,
                 channels=(self.slot,),
@@ -114,7 +117,7 @@ class LabelDrift:
         if self.watch is None or self.schema is None:
             self._learn(block)
             return
-        found = block.counts.get(NAME)
+        found = block.counts.get(self.family)
         if found is None:
             return
         series, sums = found
@@ -211,7 +214,7 @@ class LabelDrift:
         past = HourlyHistory(table_names(self.model.name)[1], is_count, self.model.drift.trailing, history)
         given = None if self._given is None or self._given.schema.id != schema.id else self._given.counts
         drift = self.model.drift
-        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, NAME, self.maturity)
+        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity)
         # The counter takes labels for answers, and counts them alike.
         alike = Schema((replace(schema.features[0], name=PREDICTION),))
         self._counter = FeatureCounter(alike, replace(self.model, features=()))
