@@ -29,13 +29,14 @@ class Variable:
     several: bool = False
     hidden: bool = False
     first: str = ""
+    label_of: str = ""  # where it is not named like the label that fills it
 
     def json(self, scope: Scope) -> Json:
         if self.name in ("job", "instance"):
             selector = self.family + ('{job=~"$job"}' if self.name == "instance" else "")
         else:
             selector = scope.select(self.family, *self.follows)
-        query = f"label_values({selector}, {self.name})"
+        query = f"label_values({selector}, {self.label_of or self.name})"
         variable: Json = {
             "type": "query",
             "name": self.name,

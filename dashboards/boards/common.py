@@ -7,7 +7,7 @@ from dashboards.panels import Json, Panel, Query, timeseries
 from dashboards.promql import Scope, ratio, total
 
 FLEET, MODEL, RELEASE = "tidegauge-fleet", "tidegauge-model", "tidegauge-release"
-SLICES, PIPELINE = "tidegauge-slices", "tidegauge-pipeline"
+SLICES, DRIFT, PIPELINE = "tidegauge-slices", "tidegauge-drift", "tidegauge-pipeline"
 
 NO_SCORE = "No score in this window yet: the states of scores say why"
 NO_TRAFFIC = "No prediction in this time range"
@@ -38,6 +38,10 @@ def to_model(**chosen: str) -> Json:
 
 def to_release(**chosen: str) -> Json:
     return drill("Open the release", RELEASE, **chosen)
+
+
+def to_drift(**chosen: str) -> Json:
+    return drill("See what has moved", DRIFT, **chosen)
 
 
 def series_to_model(*labels: str) -> tuple[Json, ...]:

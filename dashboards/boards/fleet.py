@@ -13,6 +13,7 @@ from dashboards.boards.common import (
     error_ratio,
     predictions,
     series_to_model,
+    to_drift,
     to_model,
     to_release,
     variables,
@@ -89,6 +90,7 @@ def _on_rows(query: str, *labels: str) -> str:
 _row_links = (
     to_model(**{name: cell(name.title()) for name in KEY}),
     drill("Open its slices", SLICES, **{name: cell(name.title()) for name in KEY}),
+    to_drift(**{name: cell(name.title()) for name in KEY}),
 )
 
 MODELS = table(

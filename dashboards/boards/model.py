@@ -14,6 +14,7 @@ from dashboards.boards.common import (
     coverage_panel,
     error_ratio,
     predictions,
+    to_drift,
     to_release,
     variables,
 )
@@ -53,6 +54,7 @@ _samples = SCOPE.select("model_quality_samples", *CHOSEN)
 _row_link = (
     drill("Open the slices of this version", SLICES, version=cell("Version")),
     to_release(version=cell("Version")),
+    to_drift(version=cell("Version")),
 )
 
 VERSIONS = table(

@@ -1,7 +1,8 @@
 """The logs of five models, one of each task, in a company that has just released a worse version of one of them.
 
 Version v2 of `fraud` takes a growing share of the traffic from the middle on, and is wrong more often in Brazil. A new
-version of `triage` is no worse than the one before. `delivery-time` has become worse in Oslo, week by week. Its own
+version of `triage` is no worse than the one before. `delivery-time` has become worse in Oslo, week by week. The inputs
+of `fraud` move, which does no harm: amounts rise, merchants of a new kind come, the age is often missing. Its own
 generator, since the boards must be filled for every task.
 """
 
@@ -31,6 +32,7 @@ models:
     feedback: &feedback {outcome: {maturity: 10m}}
     change: &change {learning: 5d}
     slices: [country]
+    features: {amount: numeric, age: {type: numeric}, merchant: categorical}
     windows: [1h]
     signals:
       confidence: {from: confidence}
@@ -48,6 +50,7 @@ models:
     task: regression
     feedback: *feedback
     slices: [city]
+    features: {distance: numeric}
     change: *change
     windows: [1h]
     objectives: {mae: 6}
@@ -66,6 +69,7 @@ models:
 
 ACCURACY_OBJECTIVE = 0.9
 """Of fraud, as configured above."""
+MERCHANTS, MERCHANT_SHARES = ("grocery", "travel", "fashion", "fuel"), (0.5, 0.2, 0.2, 0.1)
 COUNTRIES, COUNTRY_SHARES = ("US", "DE", "BR", "JP", "NZ"), (0.4, 0.25, 0.2, 0.1, 0.05)
 CITIES = ("Bremen", "Lisbon", "Oslo")
 TOPICS = ("billing", "delivery", "refund", "technical")
@@ -104,6 +108,7 @@ class Traffic:
         self._duration = duration
         self._now = start
         self._random = np.random.default_rng(11)
+        self._inputs = np.random.default_rng(12)
         self._count = 0
         self._due: list[tuple[float, str, Record]] = []  # when, which log, what
 
@@ -170,10 +175,27 @@ class Traffic:
         answer = int(random.random() < 0.2)
         record |= {"prediction": str(answer), "score": round(sure if answer else 1 - sure, 6)}
         record["slices"] = {"country": country}
+        record["features"] = self._fraud_features(progress)
         right = random.random() < accuracy
         if answer and random.random() < (0.02 if right else 0.3):
             self._later(at, "feedback", record["prediction_id"], signal="appealed")
         return str(answer if right else 1 - answer)
+
+    def _fraud_features(self, progress: float) -> Record:
+        random = self._inputs
+        moved = float(np.interp(progress, [0.5, 0.55], [0, 1]))
+        features: Record = {
+            "amount": round(float(random.lognormal(3 + 0.6 * moved, 0.8)), 2),
+            "merchant": str(random.choice(MERCHANTS, p=MERCHANT_SHARES)),
+        }
+        if random.random() < 0.1 * moved:
+            features["merchant"] = "marketplace"
+        age = int(random.normal(42, 12))
+        if random.random() >= 0.25 * moved:
+            features["age"] = age
+        if moved:
+            features["loyalty"] = "none"
+        return features
 
     def _triage(self, record: Record, at: float, progress: float) -> str:
         random = self._random
@@ -191,6 +213,7 @@ class Traffic:
         spread = 2 + 9 * age if city == "Oslo" else 4.5
         record["prediction"] = round(truth + float(random.normal(0, spread)), 2)
         record["slices"] = {"city": city}
+        record["features"] = {"distance": round(float(self._inputs.gamma(3, 2)), 2)}
         return round(truth, 2)
 
     def _search(self, record: Record, at: float, progress: float) -> str:

@@ -19,6 +19,18 @@ PICTURES: dict[str, tuple[str, Theme, int | None, dict[str, Sequence[str]]]] = {
     "board-model": ("model", DARK, 3, {"model": ["fraud"]}),
     "board-release": ("release", DARK, None, {"model": ["fraud"]}),
     "board-slices": ("slices", LIGHT, 3, {"model": ["delivery-time"], "metric": ["mae"]}),
+    "board-drift": (
+        "drift",
+        DARK,
+        3,
+        {
+            "model": ["fraud"],
+            "version": ["v1"],
+            "metric": ["accuracy"],
+            "reference": ["trailing"],
+            "feature": ["amount"],
+        },
+    ),
     "board-pipeline": ("pipeline", LIGHT, 3, {}),
 }
 """File name -> board, theme, how many of its sections, and what is chosen."""

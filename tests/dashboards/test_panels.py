@@ -49,6 +49,7 @@ EMPTY_BY_DESIGN: dict[tuple[str, str], tuple[str, ...]] = {
 VIEWS = [("fleet", ALL), ("pipeline", ALL)]
 VIEWS += [("model", model) for model in demo_traffic.RATES]
 VIEWS += [("slices", model) for model in ("fraud", "delivery-time")]
+VIEWS += [("drift", model) for model in ("fraud", "delivery-time")]
 VIEWS += [("release", model) for model in ("fraud", "triage")]
 METRIC_OF = {"triage": "accuracy", "delivery-time": "mae", "search": "ndcg", "dictation": "word_error_rate"}
 """What is chosen, where the first metric by name says less."""

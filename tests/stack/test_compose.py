@@ -237,7 +237,7 @@ def test_addresses_agree_all_over_the_stack() -> None:
     assert Parameters().grafana == f"http://localhost:{published('grafana')[1]}"
     (provider,) = yaml.safe_load((folder / "dashboards" / "tidegauge.yml").read_text())["providers"]
     boards = {mount.target: mount.host for mount in mounts("grafana")}[provider["options"]["path"]]
-    assert boards and len(list(boards.glob("*.json"))) == 5
+    assert boards and len(list(boards.glob("*.json"))) == 6
     assert (folder / "datasources").is_dir()
     home = services()["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     assert Path(home).parent == Path(provider["options"]["path"])
