@@ -134,8 +134,14 @@ def running(folder: Path, model: Model = SHOP, references: Mapping[str, Referenc
 
 
 def write(
-    run: Run, predictions: Lines, feedback: Lines = (), *, since: float = 0, until: float = END, step: float = 4
-) -> None:  # type: ignore[assignment]
+    run: Run,
+    predictions: Lines,
+    feedback: Sequence[tuple[int, bytes]] = (),
+    *,
+    since: float = 0,
+    until: float = END,
+    step: float = 4,
+) -> None:
     """The lines from one hour after the start to another, read in parts of `step` hours."""
     begin = START + int(since * HOUR)
     last = START + int(until * HOUR)

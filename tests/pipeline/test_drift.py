@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 
 from tests.pipeline.drift_logs import (
-    COUNTRIES,
-    DELAY,
-    END,
     FEATURES,
     MOVED,
     PRICE,
@@ -70,7 +67,8 @@ def known(run: Run) -> Any:
     first = features.watch.to_json()
     for flag in flags:
         first["first"]["counts"][flag] = 0
-    return features.schema, sums, first, labels.watch.to_json(), past
+    fixed = features.schema, features.watch.fixed.icc.tolist()
+    return fixed, sums, first, labels.watch.to_json(), past
 
 
 def reference_of(folder: Path, seed: int = 90) -> Reference:
@@ -100,9 +98,8 @@ def test_every_count_of_a_window_is_that_of_a_plain_recount(tmp_path: Path, unti
         found = counted(run.page())
         found = {key: value for key, value in found.items() if key[1] != "@label"}
         assert found == expected
-        assert {"missing", "invalid", "non_finite", "unseen", "out_of_range"} <= {
-            key[2] for key, value in expected.items() if value and key[0] == "condition"
-        }
+        strange = {"missing", "invalid", "non_finite", "out_of_range"} | ({"unseen"} if until > 12 else set())
+        assert strange <= {key[2] for key, value in expected.items() if value and key[0] == "condition"}
         if until < 12:  # the window goes back to before anything was learned
             assert expected["condition", "@score", "valid"] > 0.98 * len(predictions)
 
@@ -149,7 +146,8 @@ def test_two_sources_or_another_order_within_the_grace_give_the_same_bits(tmp_pa
             record["features"]["items"] += 1
 
     made = records(4, hours=32, change=shifted)
-    predictions, feedback = lines(made[0]), lines(made[1])
+    predictions = lines(made[0])
+    feedback = [one for one in lines(made[1]) if one[0] < START + 32 * HOUR]
     with running(tmp_path / "one", model) as run:
         write(run, predictions, feedback, until=32)
         expected = known(run)
@@ -332,7 +330,8 @@ def test_labels_are_counted_as_they_are_after_late_corrections(tmp_path: Path, m
             corrected["label"] = 1 - one["label"] if model.task == "binary" else one["label"] + 25
             told.append(corrected)
         elif chance.random() < 0.05:
-            withdrawn = dict(one, timestamp=one["timestamp"] + chance.randrange(10 * HOUR), label=None)
+            withdrawn = dict(one, timestamp=one["timestamp"] + chance.randrange(10 * HOUR), retract=True)
+            del withdrawn["label"]
             told.append(withdrawn)
     told = [one for one in told if one["timestamp"] < START + 16 * HOUR]
     told.sort(key=lambda one: int(one["timestamp"]))
@@ -345,7 +344,7 @@ def test_labels_are_counted_as_they_are_after_late_corrections(tmp_path: Path, m
             last[one["prediction_id"]]
             for one in predictions
             if start <= one["timestamp"] < end
-            if one["prediction_id"] in last and last[one["prediction_id"]]["label"] is not None
+            if "label" in last.get(one["prediction_id"], {})
         ]
         assert engine.labels.schema is not None
         found = {key: value for key, value in counted(run.page()).items() if key[1] == "@label"}
@@ -373,12 +372,13 @@ def test_other_features_or_another_reference_start_the_bins_anew_and_lose_nothin
             assert any("bins of features" in note for note in run.pipeline.notes)
             assert not any("lifetime" in note for note in run.pipeline.notes)
             page = run.page()
-            for page_ in (before, page):
-                assert not any(name == "" for name, _ in page_)
             assert {key: value for key, value in page.items() if _of_quality(key[0])} == {
                 key: value for key, value in before.items() if _of_quality(key[0])
             }
-            assert max(shown(page, "model_feature_records", "v1", "valid")[name] for name in FEATURES) == 0
+            counted_now = shown(page, "model_feature_records", "v1", "valid")
+            # The same bins of the same file go on; those of another begin.
+            assert (counted_now["amount"] > 2000) == (reference is one)
+            assert set(shown(page, "model_drift_detected").values()) == {0.0}
             run.save()
             run.reopen()
             assert run.pipeline.notes == []
