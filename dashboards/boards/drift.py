@@ -154,8 +154,8 @@ MOST_MOVED = table(
 DISTRIBUTION = bars(
     "The chosen feature, now and in the reference",
     "Share of the predictions in each bin: over the drift window, of the versions chosen, and in the reference. A "
-    "spike at one value, a shift of all, a new category: the shape mostly says what has happened. None: there was no value "
-    "that could be used.",
+    "spike at one value, a shift of all, a new category: the shape mostly says what has happened. None: there was no "
+    "value that could be used.",
     [
         Column("bin", "bin"),
         Column("Now", expr=_now()),
@@ -257,9 +257,9 @@ BOARD = Board(
                 DISTRIBUTION,
                 timeseries(
                     "Excess by feature",
-                    f"Population stability index less its noise floor, of the {SHOWN} features that were highest: about "
-                    "0 where nothing has moved, whatever the window. Below the minimum effect (drift.minimum_effect, "
-                    "0.02 by default) nothing is called drift.",
+                    f"Population stability index less its noise floor, of the {SHOWN} features that were highest: "
+                    "about 0 where nothing has moved, whatever the window. Below the minimum effect "
+                    "(drift.minimum_effect, 0.02 by default) nothing is called drift.",
                     Query(f"{EXCESS} and on (version, feature) {MOST}", LEGEND),
                     unit="none",
                     decimals=3,

@@ -95,11 +95,13 @@ def drifting(directory: Path, models: tuple[Traffic, ...] = MODELS) -> Path:
             record = _record(chance, model, model.now(chance), model.score)
             name = {"prediction_id": f"{model.name}-{number}", "timestamp": at, "model": model.name}
             predictions.append((at, _line(name | {"version": "v1"} | record)))
-            label = record["prediction"] if chance.random() < 0.95 else str(1 - int(record["prediction"]))
+            label = str(record["prediction"])
+            if chance.random() >= 0.95:
+                label = str(1 - int(label))
             if model.labelled and at + 60_000 < now:
                 feedback.append((at + 60_000, _line(name | {"timestamp": at + 60_000, "label": label})))
-    for name, lines in (("predictions", predictions), ("feedback", feedback)):
-        (directory / f"{name}.log").write_text("".join(line for _, line in sorted(lines)), encoding="utf-8")
+    for kind, lines in (("predictions", predictions), ("feedback", feedback)):
+        (directory / f"{kind}.log").write_text("".join(line for _, line in sorted(lines)), encoding="utf-8")
     config = directory / "tidegauge.yml"
     config.write_text(_configuration(models), encoding="utf-8")
     return config
