@@ -41,9 +41,7 @@ PSI = 'statistic="psi"'
 SHOWN = 10
 """Features on the panel of excess: more lines than this are not told apart."""
 
-NO_REFERENCE = (
-    "Nothing to compare with: the reference has no predictions yet (its size is below), or bins are still learned"
-)
+NO_REFERENCE = "Nothing to compare with: the reference has no predictions yet (see its size), or bins are still learned"
 NO_FEATURES = "Prometheus has nothing of this model's features: it has no predictions, or none are published"
 NO_BINS = "No bins of this feature: they are still learned, it is a vector, or max_series left them out"
 MOVED: Mapped = {"0": ("as the reference", GREEN), "1": ("moved", RED)}
@@ -154,8 +152,8 @@ MOST_MOVED = table(
 DISTRIBUTION = bars(
     "The chosen feature, now and in the reference",
     "Share of the predictions in each bin: over the drift window, of the versions chosen, and in the reference. A "
-    "spike at one value, a shift of all, a new category: the shape mostly says what has happened. None: there was no "
-    "value that could be used.",
+    "spike at one value, a shift of all, a new category: the shape mostly says what has happened. None: no value "
+    "that could be used.",
     [
         Column("bin", "bin"),
         Column("Now", expr=_now()),

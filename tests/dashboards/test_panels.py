@@ -375,6 +375,30 @@ def test_of_the_slices_the_one_that_gets_worse_is_named(demo: Filled) -> None:
     assert evidence["Oslo v1"] >= evidence["enough"] > max(evidence["Bremen v1"], evidence["Lisbon v1"])
 
 
+def test_inputs_that_moved_are_told_from_the_harm_they_do(demo: Filled) -> None:
+    board = shown(demo, "drift", model=["fraud"], version=["v1"], reference=["trailing"], feature=["amount"])
+    table = {row["Feature"]: row for row in board.rows["Features by their share of what has moved"]}
+    moved = {feature for feature, row in table.items() if row["Drift"] == 1}
+    assert moved == {"amount", "age", "merchant"}
+    assert sum(number(table[feature], "Contribution") for feature in moved) == pytest.approx(1)
+    assert all(number(table[feature], "Evidence") >= 1 for feature in moved)
+    assert all(demo.start < number(table[feature], "Since") / 1000 < demo.end for feature in moved)
+    assert board.lines["Answers that moved"][0].points[0][1] == 0
+    faults = {line.name: line.points[-1][1] for line in board.lines["Values with a fault"]}
+    assert faults["age missing v1"] == pytest.approx(0.25, abs=0.06)
+    assert faults["merchant unseen v1"] == pytest.approx(0.1, abs=0.04)
+    bins = board.rows["The chosen feature, now and in the reference"]
+    for side in ("Now", "Reference"):
+        assert sum(number(row, side) for row in bins) == pytest.approx(1)
+    changed = {line.name for line in board.lines["Have the records' features changed?"] if line.points[-1][1] == 1}
+    assert changed == {"loyalty appeared"}
+
+
+def test_against_the_version_before_the_same_inputs_have_not_moved(demo: Filled) -> None:
+    board = shown(demo, "drift", model=["fraud"], version=["v2"], reference=["previous_version"])
+    assert board.lines["Inputs that moved"][0].points[0][1] == 0
+
+
 def test_a_logarithmic_axis_has_powers_of_ten() -> None:
     assert decades(-3, 3, 7) == pytest.approx([1e-3, 1e-2, 0.1, 1, 10, 100, 1000])
     assert decades(-3, 3, 3) == pytest.approx([1e-2, 1, 100])
