@@ -138,6 +138,22 @@ def test_restarts_at_random_places_change_no_bit(tmp_path: Path) -> None:
         assert run.page() == page
 
 
+def test_a_backlog_read_at_once_gives_the_same_bits_also_where_a_release_began_in_it(tmp_path: Path) -> None:
+    def released(record: Record, hour: float) -> None:
+        if hour >= 5 and record["prediction_id"] % 3 == 0:
+            record["version"] = "v2"
+
+    made = records(17, hours=12, change=released, users=300)
+    found = []
+    for name, step in (("at once", 12.0), ("bit by bit", 0.5)):
+        with running(tmp_path / name) as run:
+            write(run, lines(made[0]), lines(made[1]), until=12, step=step)
+            watch = features_of(run).watch
+            assert watch is not None and ("v2", "previous_version") in watch.streams
+            found.append(known(run))
+    assert found[0] == found[1]
+
+
 def test_two_sources_or_another_order_within_the_grace_give_the_same_bits(tmp_path: Path) -> None:
     model = replace(SHOP, grace=30 * MINUTE)
 
