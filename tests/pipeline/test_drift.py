@@ -140,14 +140,14 @@ def test_restarts_at_random_places_change_no_bit(tmp_path: Path) -> None:
 
 def test_a_backlog_read_at_once_gives_the_same_bits_also_where_a_release_began_in_it(tmp_path: Path) -> None:
     def released(record: Record, hour: float) -> None:
-        if hour >= 5 and record["prediction_id"] % 3 == 0:
+        if hour >= 10 and record["prediction_id"] % 3 == 0:
             record["version"] = "v2"
 
-    made = records(17, hours=12, change=released, users=300)
+    made = records(17, hours=15, change=released, users=300)
     found = []
-    for name, step in (("at once", 12.0), ("bit by bit", 0.5)):
+    for name, step in (("at once", 15.0), ("bit by bit", 0.5)):
         with running(tmp_path / name) as run:
-            write(run, lines(made[0]), lines(made[1]), until=12, step=step)
+            write(run, lines(made[0]), lines(made[1]), until=15, step=step)
             watch = features_of(run).watch
             assert watch is not None and ("v2", "previous_version") in watch.streams
             found.append(known(run))
