@@ -311,12 +311,12 @@ def test_a_weekly_cycle_is_nothing_new_to_the_weeks_before(tmp_path: Path) -> No
         record["features"]["amount"] *= 1 + 0.5 * np.sin(2 * np.pi * hour / 24)
 
     hours = 21 * 24
-    made = records(11, hours=hours, rate=40, change=weekly)
+    made = records(11, hours=hours, rate=30, change=weekly)
     predictions = lines(made[0])
     trailing, first = set(), set()
     with running(tmp_path, model) as run:
-        for since in range(0, hours, 12):
-            write(run, predictions, since=since, until=since + 12, step=12)
+        for since in range(0, hours, 24):
+            write(run, predictions, since=since, until=since + 24, step=12)
             page = run.page()
             trailing |= {(since, name) for name in moved(page, "trailing")}
             first |= moved(page, "first")
