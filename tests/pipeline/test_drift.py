@@ -138,6 +138,22 @@ def test_restarts_at_random_places_change_no_bit(tmp_path: Path) -> None:
         assert run.page() == page
 
 
+def test_a_backlog_read_at_once_gives_the_same_bits_also_where_a_release_began_in_it(tmp_path: Path) -> None:
+    def released(record: Record, hour: float) -> None:
+        if hour >= 10 and record["prediction_id"] % 3 == 0:
+            record["version"] = "v2"
+
+    made = records(17, hours=15, change=released, users=300)
+    found = []
+    for name, step in (("at once", 15.0), ("bit by bit", 0.5)):
+        with running(tmp_path / name) as run:
+            write(run, lines(made[0]), lines(made[1]), until=15, step=step)
+            watch = features_of(run).watch
+            assert watch is not None and ("v2", "previous_version") in watch.streams
+            found.append(known(run))
+    assert found[0] == found[1]
+
+
 def test_two_sources_or_another_order_within_the_grace_give_the_same_bits(tmp_path: Path) -> None:
     model = replace(SHOP, grace=30 * MINUTE)
 
@@ -295,12 +311,12 @@ def test_a_weekly_cycle_is_nothing_new_to_the_weeks_before(tmp_path: Path) -> No
         record["features"]["amount"] *= 1 + 0.5 * np.sin(2 * np.pi * hour / 24)
 
     hours = 21 * 24
-    made = records(11, hours=hours, rate=40, change=weekly)
+    made = records(11, hours=hours, rate=30, change=weekly)
     predictions = lines(made[0])
     trailing, first = set(), set()
     with running(tmp_path, model) as run:
-        for since in range(0, hours, 12):
-            write(run, predictions, since=since, until=since + 12, step=12)
+        for since in range(0, hours, 24):
+            write(run, predictions, since=since, until=since + 24, step=12)
             page = run.page()
             trailing |= {(since, name) for name in moved(page, "trailing")}
             first |= moved(page, "first")

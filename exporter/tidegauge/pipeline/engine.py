@@ -406,7 +406,7 @@ class Engine:
         units = frozenset(() if unit_family.NAME in self.tally.names else (unit_family.NAME,))
         self._lay_out(self.room)
         self.tally.add(uncounted.rows, 1, None, uncounted.families | units)
-        self.features.catch_up(uncounted, self.sealing.arrivals_until)
+        self.features.catch_up(uncounted, self.sealing.arrivals_until, self.sealing.lifecycle.releases)
 
     def _learn_labels(self) -> None:
         """Once there is enough to learn the labels' bins from, counts in them what is still pending."""

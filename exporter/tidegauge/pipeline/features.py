@@ -20,6 +20,7 @@ from tidegauge.assess.drift import schema_changes
 from tidegauge.assess.drift.schema_changes import Keys
 from tidegauge.assess.drift.watch import Fixed, Watch, begin
 from tidegauge.assess.drift.watch import Rows as BlockRows
+from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.config.settings import Model
 from tidegauge.config.watched import numeric_names
 from tidegauge.join.rows import FeatureValues, Rows
@@ -188,15 +189,14 @@ class Features:
             known.pop(RECONSTRUCTION, None)
         return Schema(tuple(known[one.name] for one in watched(self.model) if one.name in known))
 
-    def catch_up(self, uncounted: Uncounted, sealed_until: int) -> None:
-        """Follows the blocks that were sealed before their rows could be counted."""
+    def catch_up(self, uncounted: Uncounted, sealed_until: int, releases: Sequence[Release]) -> None:
+        """Follows the blocks that were sealed before their rows could be counted; `releases` are all that are known."""
         assert self.counter is not None
         if feature_family.NAME in uncounted.families:
             sums = feature_family.sums_of(self.counter, self._classes)
             for start, found in of_rows(uncounted.rows, sealed_until, self._block, self._versions(), sums):
-                # Releases of that time are not known any more; they will be compared from now on.
-                self._advance(start, found, {})
-        self.vectors.catch_up(uncounted.families, uncounted.rows, sealed_until)
+                self._advance(start, found, live_baselines(releases, start))
+        self.vectors.catch_up(uncounted.families, uncounted.rows, sealed_until, releases)
 
     def note_keys(self, keys: frozenset[str], time: int) -> None:
         """The features that a record of about this time (ms) has."""

@@ -63,7 +63,7 @@ def of_rows(
 
 def live_baselines(releases: Iterable[Release], time: int) -> dict[str, str]:
     """What each release that is compared at this time (ms) is compared with."""
-    return {one.candidate: one.baseline for one in releases if time < one.end}
+    return {one.candidate: one.baseline for one in releases if one.start <= time < one.end}
 
 
 def _aligned(series: Integers, found: tuple[Integers, Integers] | None, columns: int) -> Integers:

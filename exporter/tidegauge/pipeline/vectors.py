@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tidegauge.assess.detectors.detector import Context
 from tidegauge.assess.drift.vector_watch import Fixed, VectorWatch, begin
+from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.config.settings import Model
 from tidegauge.join.rows import Rows
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes, pack_array, unpack_array
@@ -99,15 +100,14 @@ class Vectors:
         self._changed |= bool(self.names)
         return new
 
-    def catch_up(self, families: Collection[str], rows: Rows, sealed_until: int) -> None:
+    def catch_up(self, families: Collection[str], rows: Rows, sealed_until: int, releases: Sequence[Release]) -> None:
         """Follows, for these families, the blocks that were sealed before their rows could be counted."""
         for name, known in self.known.items():
             if vector_family.name_of(name) not in families:
                 continue
             sums = vector_family.sums_of(known.vector, known.counter)
             for start, found in of_rows(rows, sealed_until, self._block, self._versions(), sums):
-                # Releases of that time are not known any more; they will be compared from now on.
-                known.watch.advance(start, found, {})
+                known.watch.advance(start, found, live_baselines(releases, start))
 
     def seal(self, block: SealedBlock, now: Context) -> None:
         """A block of arrivals is final."""
