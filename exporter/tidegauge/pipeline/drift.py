@@ -19,7 +19,7 @@ from tidegauge.publish import catalogue
 from tidegauge.publish.samples import AnySamples
 from tidegauge.tally.families import traffic
 from tidegauge.tally.features.schema import CONDITIONS, Schema
-from tidegauge.tally.features.watched import watched
+from tidegauge.tally.features.watched import PREDICTION, SCORE, watched
 
 BUSIEST: Final = 2
 """Versions that are watched for drift where no release is under way."""
@@ -164,7 +164,9 @@ def _state(row: tuple[str, ...], state: str, columns: Columns) -> None:
 def _learning(engine: Engine, known: Iterable[str], versions: Iterable[str], columns: Columns) -> None:
     """Features whose bins are not known yet."""
     everything = [*(one.name for one in watched(engine.model)), *engine.features.vectors.names]
-    names = [name for name in everything if name not in set(known)]
+    known = set(known)
+    learned = engine.features.schema is not None  # what Tidegauge watches by itself and has no bins is not given
+    names = [name for name in everything if name not in known and not (learned and name in (SCORE, PREDICTION))]
     for version in versions:
         for name in names:
             for window in engine.model.drift.windows:

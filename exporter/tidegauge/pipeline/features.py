@@ -39,7 +39,7 @@ from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.joint import Pca, learn_pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
-from tidegauge.tally.features.watched import RECONSTRUCTION, reconstructs, watched
+from tidegauge.tally.features.watched import PREDICTION, RECONSTRUCTION, SCORE, reconstructs, watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
 Texts = Callable[[], Sequence[str]]
@@ -185,6 +185,11 @@ class Features:
         given = {} if self._training is None else {bins.name: bins for bins in self._training.schema.features}
         learned = {bins.name: bins for bins in learn(self.model, [sample]).features}
         known = learned | given
+        # A model that gives no scores has not lost them.
+        if SCORE not in given and not np.isfinite(sample.score).any():
+            known.pop(SCORE, None)
+        if PREDICTION not in given and not (np.isfinite(sample.value).any() or (sample.predicted.codes >= 0).any()):
+            known.pop(PREDICTION, None)
         if self._pca is None:
             known.pop(RECONSTRUCTION, None)
         return Schema(tuple(known[one.name] for one in watched(self.model) if one.name in known))

@@ -28,6 +28,8 @@ from tidegauge.tally.history import HourlyHistory
 Integers = NDArray[np.int64]
 
 TRAINING, PREVIOUS_VERSION, TRAILING, FIRST = "training", "previous_version", "trailing", "first"
+ENOUGH: Final = 100
+"""Rows of a version that are weighed at once; fewer wait for more, for an hour at most."""
 FIRST_LASTS: Final = DAY
 """The reference "first" covers at least a day, as days have their hours."""
 
@@ -100,23 +102,41 @@ class Watch:
     first: First
     streams: dict[tuple[str, str], Evidence] = field(default_factory=dict)
     units: UnitDays = field(default_factory=UnitDays)
+    waiting: dict[str, Rows] = field(default_factory=dict)  # sealed, and not weighed yet
+    waiting_since: int = 0  # ms; start of the first block that waits
+    waiting_baselines: dict[str, str] = field(default_factory=dict)
 
     def advance(self, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]) -> None:
-        """After the block that begins at `start` (ms); `baselines` names what each live release is compared with."""
-        fixed = self.fixed
+        """After the block that begins at `start` (ms); `baselines` names what each live release is compared with.
+
+        Blocks of few rows are weighed together, within an hour: a year of sparse traffic is read in seconds then.
+        """
+        if self.waiting and start // HOUR != self.waiting_since // HOUR:
+            self._weigh()
+        if not self.waiting:
+            self.waiting_since = start
         for version, now in rows.items():
             self.units.note(version, start, now.units)
+            self.waiting[version] = now.plus(self.waiting.get(version))
+        self.waiting_baselines = dict(baselines)
+        if max((now.predictions for now in self.waiting.values()), default=0) >= ENOUGH:
+            self._weigh()
+        for now in rows.values():
+            self.history.add(now.code, start, now.counts)
+        self.first.add(start, self.fixed.block, rows.values(), self.fixed.drift.first)
+
+    def _weigh(self) -> None:
+        """Brings what waits into the evidence."""
+        fixed, start, rows = self.fixed, self.waiting_since, self.waiting
+        self.waiting = {}
         needed = strictest_log(self.threshold_log(), len(fixed.schema.features))
         for version, now in rows.items():
             compared = fixed.schema.compared(now.counts)
             repeated = self.design_effect(version)
-            for name, held in self._held(version, now, start, rows, baselines):
+            for name, held in self._held(version, now, start, rows, self.waiting_baselines):
                 state = self.streams.get((version, name)) or Evidence.empty(compared.shape)
                 block = Block(start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum)
                 self.streams[version, name] = evidence.advance(state, block, fixed.schema.real, needed)
-        for now in rows.values():
-            self.history.add(now.code, start, now.counts)
-        self.first.add(start, fixed.block, rows.values(), fixed.drift.first)
 
     def threshold_log(self) -> float:
         """What the log evidence of a feature alone has to reach; the other features come in by e-BH."""
@@ -135,6 +155,7 @@ class Watch:
     def forget(self, version: str) -> None:
         """Drops the evidence of a version. Its hours are kept under its code: see `HourlyHistory.forget`."""
         self.units.forget(version)
+        self.waiting.pop(version, None)
         for stream in [stream for stream in self.streams if stream[0] == version]:
             del self.streams[stream]
 
@@ -180,6 +201,9 @@ class Watch:
             "first": self.first.to_json(),
             "streams": [[version, name, state.to_json()] for (version, name), state in self.streams.items()],
             "units": self.units.to_json(),
+            "waiting": [[version, _plain_rows(now)] for version, now in self.waiting.items()],
+            "waiting_since": self.waiting_since,
+            "waiting_baselines": self.waiting_baselines,
         }
 
     @classmethod
@@ -191,6 +215,9 @@ class Watch:
             First.from_json(saved["first"]),
             {(version, name): Evidence.from_json(state) for version, name, state in saved["streams"]},
             UnitDays.from_json(saved["units"]),
+            {version: Rows(**(now | _arrays(now))) for version, now in saved["waiting"]},
+            saved["waiting_since"],
+            dict(saved["waiting_baselines"]),
         )
 
 
@@ -202,6 +229,22 @@ class Rows:
     counts: Integers  # (columns,)
     units: Integers  # (GROUPS,)
     predictions: int
+
+    def plus(self, before: Rows | None) -> Rows:
+        """With what the version had added in the blocks before."""
+        if before is None:
+            return self
+        return Rows(
+            self.code, self.counts + before.counts, self.units + before.units, self.predictions + before.predictions
+        )
+
+
+def _plain_rows(rows: Rows) -> dict[str, Any]:
+    return {one.name: _plain(getattr(rows, one.name)) for one in fields(rows)}
+
+
+def _arrays(saved: Mapping[str, Any]) -> dict[str, Integers]:
+    return {name: np.array(saved[name], dtype=np.int64) for name in ("counts", "units")}
 
 
 def begin(fixed: Fixed, history: HourlyHistory) -> Watch:
