@@ -49,7 +49,7 @@ def known(run: Run) -> Any:
     assert labels.watch is not None
     flags = [spot.varied for spot in features.schema.layout.spots]
     sums = {}
-    for family in ("features", "units", "labels"):
+    for family in ("features", "units", labels.family):
         series, starts, found = engine.tally.stretches(family, START, START + 60 * HOUR, HOUR)
         if family == "features":
             found = found.copy()
@@ -65,8 +65,9 @@ def known(run: Run) -> Any:
         others = rows["sums"].tolist() if "sums" in (rows.dtype.names or ()) else []
         past.append((rows["version"].tolist(), rows["hour"].tolist(), counts[:, kept].tolist(), others))
     first = features.watch.to_json()
-    for flag in flags:
-        first["first"]["counts"][flag] = 0
+    for counted in (first["first"], *(now for _, now in first["waiting"])):
+        for flag in flags:
+            counted["counts"][flag] = 0
     fixed = features.schema, features.watch.fixed.icc.tolist()
     return fixed, sums, first, labels.watch.to_json(), past
 

@@ -180,7 +180,9 @@ def test_a_version_that_is_being_learned_says_what_it_lacks(told: Told) -> None:
 
 def test_what_is_found_are_problems_of_the_model(told: Told) -> None:
     codes = [one.code for one in finding_reports([told[0]], moment(told[3]))]
-    assert codes == ["release_regressed", "degrading"]
+    # The labels themselves have moved: of region b ever more are 0.
+    assert [code for code in codes if code != "score_drift"] == ["release_regressed", "degrading"]
+    assert set(codes) == {"release_regressed", "degrading", "score_drift"}
 
 
 def test_the_design_that_rolled_back_speaks_even_when_the_other_has_more_outcomes_since() -> None:
