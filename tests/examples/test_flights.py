@@ -40,7 +40,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     subprocess.run([sys.executable, EXAMPLE / "prepare.py", "--output", directory / "logs"], check=True)
     rows = recount.read(directory / "logs")
     with Exporter(directory / "tidegauge.yml") as exporter:
-        page = exporter.wait_ready(180).metrics()
+        page = exporter.wait_ready(480).metrics()
         assert exporter.stop() == 0, exporter.said()
     clock = pd.Timestamp(page.total("tidegauge_clock_timestamp_seconds"), unit="s", tz="UTC")
     cohorts = [group for _, group in recount.cohorts(rows, clock)]
