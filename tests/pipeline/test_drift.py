@@ -65,9 +65,9 @@ def known(run: Run) -> Any:
         others = rows["sums"].tolist() if "sums" in (rows.dtype.names or ()) else []
         past.append((rows["version"].tolist(), rows["hour"].tolist(), counts[:, kept].tolist(), others))
     first = features.watch.to_json()
-    for counted in (first["first"], *(now for _, now in first["waiting"])):
+    for one in (first["first"], *(now for _, now in first["waiting"])):
         for flag in flags:
-            counted["counts"][flag] = 0
+            one["counts"][flag] = 0
     fixed = features.schema, features.watch.fixed.icc.tolist()
     return fixed, sums, first, labels.watch.to_json(), past
 
