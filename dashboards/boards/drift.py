@@ -85,7 +85,7 @@ STATE = highest(BY_FEATURE, " or ".join(_coded(code, state) for code, state in e
 """The code of a feature's state; of several exporters, the worst."""
 DETECTED = highest(BY_FEATURE, _compared("detected"))
 EXCESS = highest(BY_FEATURE, _compared("excess", PSI))
-_highest = highest(BY_FEATURE, f"max_over_time({_compared('excess', PSI)}[$__range] @ end())")
+_highest = highest(BY_FEATURE, f"max_over_time({_compared('excess', PSI)}[$__range])")
 MOST = f"topk({SHOWN}, {_highest})"
 EVIDENCE = (
     f"({highest(BY_FEATURE, _run('evidence'))} / on (version) group_left () "
