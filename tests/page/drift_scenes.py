@@ -29,6 +29,7 @@ class Traffic:
     score: float = 0.0  # by how much scores have moved
     labelled: bool = True
     referenced: bool = True
+    multivariate: bool = False
     predictions: int = 2000
 
 
@@ -69,7 +70,7 @@ def moved_crowd(chance: random.Random) -> Features:
 KINDS = {"amount": "numeric", "age": "numeric", "country": "categorical"}
 CROWD = {f"f{number:02}": "numeric" for number in range(MANY - 1)} | {ATTACK: "categorical"}
 MODELS = (
-    Traffic("still", KINDS, ordinary, ordinary),
+    Traffic("still", KINDS, ordinary, ordinary, multivariate=True),
     Traffic("one-input", KINDS, ordinary, larger),
     Traffic("score", KINDS, ordinary, ordinary, score=0.15, labelled=False),
     Traffic("dead", KINDS, ordinary, dead),
@@ -127,6 +128,8 @@ def _configuration(models: tuple[Traffic, ...]) -> str:
             f"  - name: {model.name}\n    task: binary\n    feedback: {{outcome: {{maturity: 10m}}}}\n"
             f"    windows: [1h, 24h]\n    objectives: {{accuracy: 0.9}}\n    features: {json.dumps(model.features)}\n"
         )
+        if model.multivariate:
+            parts.append("    drift: {multivariate: true}\n")
         if model.referenced:
             parts.append(f"    reference: {model.name}.jsonl\n")
     return "".join(parts)

@@ -61,6 +61,17 @@ def test_answers_are_told_before_inputs() -> None:
     assert "have not moved" not in told and "has not moved" not in told
 
 
+def test_inputs_that_moved_only_together_are_said_so() -> None:
+    joint = feature("@inputs", against(contribution=None))
+    told = drift(SCORE, feature("amount"), feature("age"), joint).summary
+    assert re.match(
+        r"over the last 24 h, inputs have moved together, and none alone, since .*: all numbers together\. The score",
+        told,
+    )
+    both = drift(SCORE, feature("amount", against()), feature("age"), joint).summary
+    assert "1 of 2 inputs has moved since" in both and "(72 % of the shift) and all numbers together." in both
+
+
 @pytest.mark.parametrize(
     ("one", "words"),
     [
@@ -280,6 +291,9 @@ def test_the_json_says_what_the_metrics_say(answered: Answered) -> None:
                 there = place | {"reference": held["reference"]}
                 assert metrics.value("model_drift_detected", **there) == held["detected"]
                 excess = metrics.value("model_drift_excess", **there, statistic="psi")
+                if excess is None:  # vectors have another statistic
+                    assert one["feature"] == "@inputs"
+                    continue
                 assert excess == pytest.approx(held["effect"], rel=0.05, abs=1e-3)
                 compared += 1
     assert compared > MANY
@@ -296,6 +310,9 @@ def test_each_model_is_in_the_state_that_its_data_is_in(answered: Answered) -> N
         "crowd": "moved",
         "young": "learning",
     }
+    (still,) = drifts["still"]
+    assert {"@inputs", "@reconstruction"} < {one["feature"] for one in still["features"]}
+    assert all(one["comparisons"][0]["records"] for one in still["features"] if one["feature"] != "@label")
     vanished = {one["name"]: one["vanished_features"] for one in status["models"]}
     assert vanished["dead"] == ["amount"] and vanished["still"] == []
     (crowd,) = drifts["crowd"]

@@ -11,6 +11,7 @@ import numpy as np
 
 from tidegauge.assess.drift.assessment import Comparison, Standing
 from tidegauge.assess.drift.quality import LEAST_ROWS
+from tidegauge.assess.drift.vector_assessment import VectorComparison, VectorStanding
 from tidegauge.assess.drift.watch import FIRST
 from tidegauge.pipeline.drift import Drift, live_releases
 from tidegauge.pipeline.engine import Engine
@@ -36,13 +37,24 @@ def drift_reports(engine: Engine, found: Drift) -> dict[str, tuple[DriftReport, 
         for standing in standings if schema is not None else ():
             assert schema is not None
             places.setdefault((standing.version, standing.window), []).append((schema, standing))
-    names = [one.name for one in watched(engine.model)] + ([LABEL] if engine.labels.slot is not None else [])
+    vectors: dict[tuple[str, int], list[VectorStanding]] = {}
+    for vector in found.vectors:
+        vectors.setdefault((vector.version, vector.window), []).append(vector)
+    names = [one.name for one in watched(engine.model)] + list(engine.features.vectors.names)
+    names += [LABEL] if engine.labels.slot is not None else []
     if not names:
         return {}
     baselines = live_releases(engine)
     return {
         version: tuple(
-            _report(engine, names, window, places.get((version, window), ()), baselines.get(version))
+            _report(
+                engine,
+                names,
+                window,
+                places.get((version, window), ()),
+                vectors.get((version, window), ()),
+                baselines.get(version),
+            )
             for window in sorted(engine.model.drift.windows, reverse=True)
         )
         for version in found.versions.values()
@@ -54,6 +66,7 @@ def _report(
     names: Sequence[str],
     window: int,
     standings: Sequence[tuple[Schema, Standing]],
+    vectors: Sequence[VectorStanding],
     baseline: str | None,
 ) -> DriftReport:
     features: list[FeatureReport] = []
@@ -61,18 +74,19 @@ def _report(
     for schema, standing in standings:
         features += _features(schema, standing)
         drawn |= {name: _Drawn(schema, standing, number) for number, name in enumerate(schema.names)}
+    features += [_vector(one) for one in vectors]
     known = {one.feature for one in features}
     features += [_unknown(name) for name in names if name not in known]
     places = {name: number for number, name in enumerate(names)}
     features.sort(key=lambda one: _rank(one, places.get(one.feature, len(names))))
-    chosen = _most_moved(features)
+    chosen = _most_moved([one for one in features if one.feature in drawn])  # vectors have no bins
     learned, needed = _learning(engine)
     report = DriftReport(
         window=window_label(window),
         window_seconds=window / 1000,
         state="",
         summary="",
-        records=max((standing.records for _, standing in standings), default=0),
+        records=max([standing.records for _, standing in standings] + [one.records for one in vectors], default=0),
         learned=learned,
         learning_needed=needed,
         baseline=baseline,
@@ -81,42 +95,55 @@ def _report(
             for one in features
         ),
     )
-    report = replace(report, state=_state(report, learning=engine.features.schema is None))
+    report = replace(report, state=_state(report, learning=not known - {LABEL}))
     return replace(report, summary=drift_summary(report))
 
 
 def _features(schema: Schema, standing: Standing) -> list[FeatureReport]:
-    comparisons = [_comparisons(one, len(schema.names)) for one in standing.comparisons]
+    comparisons = [_comparisons(one) for one in standing.comparisons]
     rows = standing.compared.sum(axis=-1).tolist()
-    found = []
-    for number, (name, conditions) in enumerate(zip(schema.names, standing.conditions.tolist(), strict=True)):
-        valid, missing, unseen, out_of_range, invalid, non_finite = conditions
-        state = standing.states[number]
-        unusable = state == "invalid" and invalid + non_finite >= UNUSABLE * rows[number]
-        held = tuple(one[number] for one in comparisons)
-        report = FeatureReport(
-            feature=name,
-            state=state,
-            broken=name != LABEL and (state in DEAD or unusable),
-            detected=any(one.detected for one in held),
-            summary="",
-            records=int(rows[number]),
-            valid=valid,
-            missing=missing,
-            unseen=unseen,
-            out_of_range=out_of_range,
-            invalid=invalid,
-            non_finite=non_finite,
-            comparisons=held,
+    return [
+        _feature(
+            name,
+            standing.states[number],
+            int(rows[number]),
+            standing.conditions[number].tolist(),
+            tuple(one[number] for one in comparisons),
         )
-        found.append(replace(report, summary=feature_summary(report)))
-    return found
+        for number, name in enumerate(schema.names)
+    ]
 
 
-def _comparisons(found: Comparison, features: int) -> list[FeatureComparisonReport]:
+def _vector(standing: VectorStanding) -> FeatureReport:
+    held = tuple(_of_vectors(one) for one in standing.comparisons)
+    return _feature(standing.name, standing.state, standing.records, standing.conditions.tolist(), held)
+
+
+def _feature(
+    name: str, state: str, records: int, conditions: Sequence[int], held: tuple[FeatureComparisonReport, ...]
+) -> FeatureReport:
+    valid, missing, unseen, out_of_range, invalid, non_finite = conditions
+    unusable = state == "invalid" and invalid + non_finite >= UNUSABLE * records
+    report = FeatureReport(
+        feature=name,
+        state=state,
+        broken=name != LABEL and (state in DEAD or unusable),
+        detected=any(one.detected for one in held),
+        summary="",
+        records=records,
+        valid=valid,
+        missing=missing,
+        unseen=unseen,
+        out_of_range=out_of_range,
+        invalid=invalid,
+        non_finite=non_finite,
+        comparisons=held,
+    )
+    return replace(report, summary=feature_summary(report))
+
+
+def _comparisons(found: Comparison) -> list[FeatureComparisonReport]:
     """Of every feature against one reference."""
-    threshold = e_value(found.threshold_log)
-    floor = math.log(1 / LARGEST)
     rows = zip(
         found.effect.tolist(),
         found.p_value.tolist(),
@@ -132,14 +159,32 @@ def _comparisons(found: Comparison, features: int) -> list[FeatureComparisonRepo
             records=found.records,
             effect=_known(effect),
             p_value=_known(p_value),
-            evidence=None if math.isnan(log) else e_value(max(log, floor)),
-            threshold=threshold,
+            evidence=_evidence(log),
+            threshold=e_value(found.threshold_log),
             detected=detected,
             start_at=moment(start) if detected else None,
             contribution=_known(contribution),
         )
         for effect, p_value, log, detected, start, contribution in rows
     ]
+
+
+def _of_vectors(found: VectorComparison) -> FeatureComparisonReport:
+    return FeatureComparisonReport(
+        reference=found.reference,
+        records=found.records,
+        effect=_known(found.effect),
+        p_value=_known(found.p_value),
+        evidence=_evidence(found.log_evidence),
+        threshold=e_value(found.threshold_log),
+        detected=found.detected,
+        start_at=moment(found.start) if found.detected else None,
+        contribution=None,
+    )
+
+
+def _evidence(log: float) -> float | None:
+    return None if math.isnan(log) else e_value(max(log, math.log(1 / LARGEST)))
 
 
 def _unknown(name: str) -> FeatureReport:

@@ -66,6 +66,11 @@ def is_answer(one: FeatureReport) -> bool:
     return one.feature in ANSWERS
 
 
+def is_single_input(one: FeatureReport) -> bool:
+    """Whether it is a feature that is configured, and not what Tidegauge makes of all of them."""
+    return one.feature not in OWN_FEATURES
+
+
 def reference_words(reference: str, baseline: str | None = None) -> str:
     """A reference in a sentence; `baseline` is the version that previous_version means."""
     if reference == PREVIOUS_VERSION and baseline:
@@ -153,10 +158,13 @@ def answers_words(one: DriftReport, moved: Sequence[FeatureReport]) -> str:
 
 def inputs_words(one: DriftReport, moved: Sequence[FeatureReport]) -> str:
     """ "2 of 12 inputs have moved since ... compared with ...: amount (72 % of the shift) and country (20 % ...)"."""
-    known = [feature for feature in one.features if not is_answer(feature)]
+    known = [feature for feature in one.features if is_single_input(feature)]
+    alone = [feature for feature in moved if is_single_input(feature)]
     named = _listed(_named([f"{feature_title(feature)}{_part(feature)}" for feature in moved]))
-    of = f"{len(moved)} of {words.amount(len(known), 'input')}" if len(known) > 1 else "the only input"
-    return f"{of} {_have(len(moved))} moved {_against(one, moved)}: {named}"
+    if not alone:  # as they do where each by itself stays
+        return f"inputs have moved together, and none alone, {_against(one, moved)}: {named}"
+    of = f"{len(alone)} of {words.amount(len(known), 'input')}" if len(known) > 1 else "the only input"
+    return f"{of} {_have(len(alone))} moved {_against(one, moved)}: {named}"
 
 
 def _part(one: FeatureReport) -> str:
@@ -202,7 +210,7 @@ def _nothing(one: DriftReport) -> str:
             )
         case "no_reference":
             return f"Nothing to compare answers and inputs with yet: {_progress(one)}"
-    inputs = sum(not is_answer(feature) and _is_known(feature) for feature in one.features)
+    inputs = sum(is_single_input(feature) and _is_known(feature) for feature in one.features)
     learning = sum(feature.state == "learning" and not feature.records for feature in one.features)
     who = f"Neither answers nor any of {words.amount(inputs, 'input')}" if inputs > 1 else "Neither answers nor input"
     told = f"{who if inputs else 'The answers'} {'have moved' if inputs else 'have not moved'}"

@@ -183,13 +183,13 @@ class FeatureComparisonReport:
 
     reference: str  # training | previous_version | trailing | first
     records: float  # effective size of the reference; 0: there is none yet
-    effect: float | None  # excess PSI
+    effect: float | None  # excess PSI; of vectors on its scale
     p_value: float | None
     evidence: float | None
     threshold: float  # what the evidence has to reach now
     detected: bool
     start_at: datetime | None  # of what was detected
-    contribution: float | None  # share of the shift of all inputs; None for what is no input
+    contribution: float | None  # share of the shift of all inputs; None for what has no part in it
 
 
 @dataclass(frozen=True, slots=True)
