@@ -69,13 +69,14 @@ def moved_crowd(chance: random.Random) -> Features:
 
 KINDS = {"amount": "numeric", "age": "numeric", "country": "categorical"}
 CROWD = {f"f{number:02}": "numeric" for number in range(MANY - 1)} | {ATTACK: "categorical"}
+CROWDED = Traffic("crowd", CROWD, crowd, moved_crowd, predictions=1500)
 MODELS = (
     Traffic("still", KINDS, ordinary, ordinary, multivariate=True),
     Traffic("one-input", KINDS, ordinary, larger),
     Traffic("score", KINDS, ordinary, ordinary, score=0.15, labelled=False),
     Traffic("dead", KINDS, ordinary, dead),
     Traffic("gaps", KINDS, ordinary, gappy),
-    Traffic("crowd", CROWD, crowd, moved_crowd, predictions=1500),
+    CROWDED,
     Traffic("young", KINDS, ordinary, ordinary, referenced=False, predictions=300),
 )
 
