@@ -102,33 +102,59 @@ def advance(state: Evidence, block: Block, real: Flags, needed_log: float) -> Ev
     reaches A at most once in A blocks on average (nonanticipating CUSUM; Lorden 1971, Ann. Math. Stat. 42:1897; Lorden
     and Pollak 2005, Ann. Stat. 33:1422). Once A is passed for certain, or a run is very long, its rows fade by half.
     """
-    streams = state.log.shape
-    m = np.broadcast_to(floats(block.reference_size) / floats(block.reference_design_effect), streams)
-    counts = np.where((m > 0)[..., None], block.counts / floats(block.design_effect)[..., None], 0.0)
+    shape = state.log.shape
+    m = np.broadcast_to(floats(block.reference_size) / floats(block.reference_design_effect), shape)
+    known = m > 0
+    counts = np.where(known[..., None], block.counts / floats(block.design_effect)[..., None], 0.0)
     n = counts.sum(axis=-1)
     lively = n > 0
     other = lively & (state.stratum != block.stratum)
     current = state.current + counts
     expected = state.expected + np.where(lively[..., None], n[..., None] * block.proportions, 0.0)
     closed = state.closed + np.where(other, np.square(state.open), 0.0)
-    under_way = np.where(other, 0.0, state.open) + np.nan_to_num(ratio(n, np.sqrt(m)))
+    under_way = np.where(other, 0.0, state.open) + np.divide(n, np.sqrt(m), out=np.zeros(shape), where=known)
     start = np.where(lively & (state.rows() == 0), block.start_ms, state.start)
     log = state.log.copy()
-    bins = np.broadcast_to(real, current.shape)
-    weigh, scale = lively, 1.0
-    while weigh.any():  # first all that have got rows, then those that fade by half, until none has to
-        current[weigh], expected[weigh] = scale * current[weigh], scale * expected[weigh]
-        closed[weigh], under_way[weigh] = scale**2 * closed[weigh], scale * under_way[weigh]
-        variance = closed[weigh] + np.square(under_way[weigh])
-        log[weigh] = bayes_factor(current[weigh], expected[weigh], variance, bins[weigh])
-        weigh = weigh & ((log > ROOM * max(needed_log, 1.0)) | (current.sum(axis=-1) > LONGEST_RUN))
-        scale = 0.5
+    sums = _Sums(current, expected, closed, under_way, log, real)
+    weigh = np.flatnonzero(lively)
+    sums.weigh(weigh)
+    enough = ROOM * max(needed_log, 1.0)
+    while (weigh := weigh[sums.passed(weigh, enough)]).size:  # those that fade by half, until none has to
+        sums.halve(weigh)
+        sums.weigh(weigh)
     over = log < GIVEN_UP
-    for bin_sums in (current, expected):
-        bin_sums[over] = 0.0
-    for sums in (closed, under_way, log):
-        sums[over] = 0.0
+    if over.any():
+        current[over], expected[over] = 0.0, 0.0
+        closed[over], under_way[over], log[over] = 0.0, 0.0, 0.0
     return Evidence(current, expected, closed, under_way, np.where(lively, block.stratum, state.stratum), start, log)
+
+
+class _Sums:
+    """The arrays of an advance, by number of the stream; what is written here is written there."""
+
+    def __init__(
+        self, current: Floats, expected: Floats, closed: Floats, under_way: Floats, log: Floats, real: Flags
+    ) -> None:
+        places = current.shape[-1]
+        self.current, self.expected = current.reshape(-1, places), expected.reshape(-1, places)
+        self.closed, self.under_way, self.log = closed.reshape(-1), under_way.reshape(-1), log.reshape(-1)
+        self.real = np.broadcast_to(real, current.shape).reshape(-1, places)
+
+    def weigh(self, which: Integers) -> None:
+        """Brings the evidence of these streams in line with their sums."""
+        if which.size:
+            variance = self.closed[which] + np.square(self.under_way[which])
+            self.log[which] = bayes_factor(self.current[which], self.expected[which], variance, self.real[which])
+
+    def passed(self, which: Integers, enough: float) -> Flags:
+        """Which of these streams say more than enough, or have been running for very long."""
+        passed: Flags = (self.log[which] > enough) | (self.current[which].sum(axis=-1) > LONGEST_RUN)
+        return passed
+
+    def halve(self, which: Integers) -> None:
+        """Lets the rows of these streams fade."""
+        for sums, scale in ((self.current, 0.5), (self.expected, 0.5), (self.closed, 0.25), (self.under_way, 0.5)):
+            sums[which] *= scale
 
 
 def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flags) -> Floats:
@@ -146,29 +172,35 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
     bins = real.sum(axis=-1)
     null = size[:, None] * expected / n[:, None] + np.where(real, PRIOR / bins[:, None], 0.0)
     total = size + PRIOR
-    all_bins = _against(current, null, total, real)
+    parameters = null * _widths(total)[:, :, None]
+    # A bin without rows adds nothing to any of them, and most of the places are such bins, or none.
+    filled = np.nonzero(current)
+    seen = parameters[:, *filled]
+    added = np.zeros_like(parameters)
+    added[:, *filled] = gammaln(seen + current[filled]) - gammaln(seen)
     off = np.where(real, (current / n[:, None] - null / total[:, None]) / np.sqrt(np.where(real, null, 1.0)), 0.0)
-    pair = np.stack([off.argmax(axis=-1), off.argmin(axis=-1)], axis=-1)
-    rows_of_two, null_of_two = (np.take_along_axis(one, pair, axis=-1) for one in (current, null))
-    one_pair = _against(rows_of_two, null_of_two, total, np.ones_like(pair, np.bool_))
-    one_pair -= np.log(np.maximum(bins * (bins - 1) / 2, 1))
-    log: Floats = np.logaddexp(all_bins, one_pair) - math.log(2)
+    row, pair = np.arange(len(n)), np.stack([off.argmax(axis=-1), off.argmin(axis=-1)])
+    two = [one[..., row, pair[0]] + one[..., row, pair[1]] for one in (current, parameters, added)]
+    sides = zip((n, parameters.sum(axis=-1), added.sum(axis=-1)), two, strict=True)
+    all_bins, one_pair = np.split(_against(*(np.concatenate(both, axis=-1) for both in sides)), 2)
+    log: Floats = np.logaddexp(all_bins, one_pair - np.log(np.maximum(bins * (bins - 1) / 2, 1))) - math.log(2)
     return log
 
 
-def _against(counts: Floats, null: Floats, total: Floats, real: Flags) -> Floats:
-    """Log of the mean over CONCENTRATIONS of the ratio of the probabilities of counts (S, W)."""
-    wider = [(one / (one + total))[:, None] for one in CONCENTRATIONS]
-    logs = np.stack([_log_probability(counts, null * factor, real) for factor in wider])
-    highest = logs.max(axis=0)
-    mean: Floats = highest + np.log(np.exp(logs - highest).mean(axis=0)) - _log_probability(counts, null, real)
+def _widths(total: Floats) -> Floats:
+    """What the null's parameters, which add up to total (S,), are multiplied by: (alternatives + 1, S), the null last."""
+    concentrations = np.array(CONCENTRATIONS)[:, None]
+    return np.concatenate([concentrations / (concentrations + total), np.ones((1, len(total)))])
+
+
+def _against(n: Floats, total: Floats, added: Floats) -> Floats:
+    """Log of the mean over the alternatives of the ratio of their probability of n rows (S,) to the null's.
+
+    total (alternatives + 1, S), the null last, are the sums of the Dirichlet-multinomial's parameters, and added what
+    the bins add to the log of its probability, without the coefficient that depends on the counts alone.
+    """
+    logs = gammaln(total) - gammaln(total + n) + added
+    alternatives = logs[:-1]
+    highest = alternatives.max(axis=0)
+    mean: Floats = highest + np.log(np.exp(alternatives - highest).mean(axis=0)) - logs[-1]
     return mean
-
-
-def _log_probability(counts: Floats, parameters: Floats, real: Flags) -> Floats:
-    """Dirichlet-multinomial, without the coefficient that depends on the counts alone."""
-    safe = np.where(real, parameters, 1.0)
-    total, n = parameters.sum(axis=-1), counts.sum(axis=-1)
-    bins = np.where(real, gammaln(safe + counts) - gammaln(safe), 0.0).sum(axis=-1)
-    log: Floats = gammaln(total) - gammaln(total + n) + bins
-    return log
