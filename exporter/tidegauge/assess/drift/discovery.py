@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.sequential import e_bh
 
-LEVEL: Final = 0.1  # share of false ones among the features detected, at most
+LEVEL: Final = 1.0
+"""Of e-BH with e-values over a false alarm interval: where nothing moves, one is detected in an interval at most.
+
+Evidence over a tenth of the interval is ten times as large an e-value, so that the very same features are detected at
+level 0.1 then: of those detected within so long, at most a tenth have not moved.
+"""
 LARGEST: Final = 300.0  # log of an e-value; exp of it is finite, and no threshold is as high
 
 
