@@ -43,15 +43,15 @@ def test_each_alternative_is_as_scipy_has_it_and_weighs_as_is_said() -> None:
     n, m = 200, 1000.0
     found = evidence.bayes_factor(counts, n * reference / m, np.array([n**2 / m]), real)
     null = reference[0] + evidence.PRIOR / 3
-    total = null.sum()
+    total = float(null.sum())
     share = null / total
 
     def factor(k: float) -> float:
         return k / (k + total)
 
     def all_bins(k: float) -> float:
-        likelihoods = (stats.dirichlet_multinomial.pmf(counts[0], f * null, n) for f in (factor(k), 1))
-        return float(np.divide(*likelihoods))
+        wide, narrow = (stats.dirichlet_multinomial.pmf(counts[0], f * null, n) for f in (factor(k), 1))
+        return float(np.divide(wide, narrow))
 
     def two(k: int, n: int, a: float, b: float) -> float:
         f = factor(evidence.CONCENTRATIONS[evidence.OF_TWO[0]])

@@ -211,6 +211,6 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
 
 
 def _widths(total: Floats) -> Floats:
-    """What the null's parameters, which add up to total (S,), are multiplied by: (alternatives + 1, S), the null last."""
+    """What the null's parameters, of sum total (S,), are multiplied by: (alternatives + 1, S), the null last."""
     concentrations = np.array(CONCENTRATIONS)[:, None]
     return np.concatenate([concentrations / (concentrations + total), np.ones((1, len(total)))])
