@@ -7,7 +7,7 @@ references, repetitions of a simulation). Blocks come in order and each once; th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -87,6 +87,19 @@ class Evidence:
         )
         stratum, start = (np.array(saved[name], np.int64).reshape(shape[:-1]) for name in ("stratum", "start"))
         return cls(current, expected, closed, under_way, stratum, start, log)
+
+
+_NAMES: Final = tuple(field.name for field in fields(Evidence))
+
+
+def stack(states: Sequence[Evidence]) -> Evidence:
+    """Those of one shape as one, with a new first axis."""
+    return Evidence(*(np.stack([getattr(one, name) for one in states]) for name in _NAMES))
+
+
+def split(stacked: Evidence) -> list[Evidence]:
+    """The inverse of `stack`."""
+    return [Evidence(*parts) for parts in zip(*(getattr(stacked, name) for name in _NAMES), strict=True)]
 
 
 def threshold_log(false_alarm_interval_ms: int, block_ms: int, streams: int) -> float:
