@@ -14,6 +14,8 @@ from tidegauge.config.settings import HOUR
 from tidegauge.state.table import Table
 
 WEEK_HOURS = 168
+MOST_SPARE = 16
+"""Rows that are kept for hours to come."""
 _COUNT_LIMIT = (1 << 32) - 1
 
 
@@ -37,6 +39,8 @@ class HourlyHistory:
             self._directory.setdefault(hour, {})[version] = number
         self._newest = max(self._directory, default=0)
         self._oldest = min(self._directory, default=0)
+        self._spare: list[int] = []  # rows of hours that are over, for those to come: quicker than to free them
+        self._expire(self._newest - self._depth)
 
     def add(self, version: int, time: int, sums: NDArray[np.int64]) -> None:
         """Adds a block's sums, shape (columns,), to the hour of `time` (ms)."""
@@ -54,8 +58,10 @@ class HourlyHistory:
             self._expire(hour - self._depth)
 
     def _begin(self, version: int, hour: int) -> int:
-        number = int(self.table.allocate(1)[0])
-        self.table.rows["version"][number], self.table.rows["hour"][number] = version, hour
+        number = self._spare.pop() if self._spare else int(self.table.allocate(1)[0])
+        row = self.table.rows[number : number + 1]
+        row[:] = np.zeros((), self.table.dtype)
+        row["version"], row["hour"] = version, hour
         self._oldest = min(self._oldest, hour) if self._directory else hour
         self._directory.setdefault(hour, {})[version] = number
         return number
@@ -79,12 +85,17 @@ class HourlyHistory:
     def forget(self, version: int) -> None:
         """Drops what there is of a version."""
         self._drop([versions.pop(version) for versions in self._directory.values() if version in versions])
+        # When this is read again it must be clear from the hours that are left which rows are spare.
+        self._drop(self._spare)
+        self._spare.clear()
 
     def _expire(self, before: int) -> None:
         # Hour by hour: to look at all that there are whenever one begins would cost more than all else here.
         while self._oldest < before and self._directory:
-            self._drop(list(self._directory.pop(self._oldest, {}).values()))
+            self._spare += self._directory.pop(self._oldest, {}).values()
             self._oldest = self._oldest + 1 if self._oldest + 1 in self._directory else min(self._directory, default=0)
+        self._drop(self._spare[MOST_SPARE:])
+        del self._spare[MOST_SPARE:]
 
     def _drop(self, numbers: Sequence[int]) -> None:
         if numbers:

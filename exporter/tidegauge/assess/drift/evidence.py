@@ -151,13 +151,14 @@ class _Sums:
         places = current.shape[-1]
         self.current, self.expected = current.reshape(-1, places), expected.reshape(-1, places)
         self.closed, self.under_way, self.log = closed.reshape(-1), under_way.reshape(-1), log.reshape(-1)
-        self.real = np.broadcast_to(real, current.shape).reshape(-1, places)
+        self.bins = _Bins.of(real)
 
     def weigh(self, which: Integers) -> None:
         """Brings the evidence of these streams in line with their sums."""
         if which.size:
             variance = self.closed[which] + np.square(self.under_way[which])
-            self.log[which] = bayes_factor(self.current[which], self.expected[which], variance, self.real[which])
+            bins = self.bins.take(which % len(self.bins.pairs_log))
+            self.log[which] = _bayes_factor(self.current[which], self.expected[which], variance, bins)
 
     def passed(self, which: Integers, enough: float) -> Flags:
         """Which of these streams say more than enough, or have been running for very long."""
@@ -170,6 +171,26 @@ class _Sums:
             sums[which] *= scale
 
 
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """What the evidence of streams (S,) needs to know of their bins."""
+
+    prior: Floats  # (S, W): PRIOR rows, shared evenly
+    padding: Floats  # (S, W): 1 where there is no bin, so that nothing is divided by 0
+    pairs_log: Floats  # (S,): log of how many pairs of bins there are
+
+    @classmethod
+    def of(cls, real: Flags) -> _Bins:
+        """Where real (S, W) says that there are bins."""
+        bins = real.sum(axis=-1)
+        prior = np.where(real, PRIOR / np.maximum(bins, 1)[:, None], 0.0)
+        return cls(prior, (~real).astype(np.float64), np.log(np.maximum(bins * (bins - 1) / 2, 1)))
+
+    def take(self, which: Integers) -> _Bins:
+        """Those of some streams."""
+        return _Bins(self.prior[which], self.padding[which], self.pairs_log[which])
+
+
 def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flags) -> Floats:
     """Log (S,) of how much better rows (S, W) are explained by a distribution near the reference's than by that one.
 
@@ -180,23 +201,33 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
     All expect the same share of each bin, so a bin that the reference has never seen is a surprise to them too, and
     the more often it comes, the more it speaks for a change.
     """
+    return _bayes_factor(current, expected, variance, _Bins.of(real))
+
+
+def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bins) -> Floats:
     n = current.sum(axis=-1)
     size = np.minimum(ratio(np.square(n), variance), LARGEST_REFERENCE)
-    bins = real.sum(axis=-1)
-    null = size[:, None] * expected / n[:, None] + np.where(real, PRIOR / bins[:, None], 0.0)
     total = size + PRIOR
+    null = size[:, None] * expected
+    null /= n[:, None]
+    null += bins.prior
     parameters = null * _widths(total)[:, :, None]
     # A bin without rows adds nothing to any of them, and most of the places are such bins, or none.
-    filled = np.nonzero(current)
-    seen = parameters[:, *filled]
-    added = np.zeros_like(parameters)
-    added[:, *filled] = gammaln(seen + current[filled]) - gammaln(seen)
-    off = np.where(real, (current / n[:, None] - null / total[:, None]) / np.sqrt(np.where(real, null, 1.0)), 0.0)
-    row, pair = np.arange(len(n)), np.stack([off.argmax(axis=-1), off.argmin(axis=-1)])
-    two = [one[..., row, pair[0]] + one[..., row, pair[1]] for one in (current, parameters, added)]
-    sides = zip((n, parameters.sum(axis=-1), added.sum(axis=-1)), two, strict=True)
-    all_bins, one_pair = np.split(_against(*(np.concatenate(both, axis=-1) for both in sides)), 2)
-    log: Floats = np.logaddexp(all_bins, one_pair - np.log(np.maximum(bins * (bins - 1) / 2, 1))) - math.log(2)
+    filled = np.flatnonzero(current > 0)
+    seen = parameters.reshape(len(parameters), -1).take(filled, axis=1)
+    added = np.zeros(parameters.shape)
+    added.reshape(len(parameters), -1)[:, filled] = gammaln(seen + current.take(filled)) - gammaln(seen)
+    off = current / n[:, None]
+    off -= null / total[:, None]
+    off /= np.sqrt(null + bins.padding)
+    row, most, least = np.arange(len(n)), off.argmax(axis=-1), off.argmin(axis=-1)
+    # First as all bins have moved, then as these two have.
+    rows = np.concatenate([n, current[row, most] + current[row, least]])
+    totals, gains = (
+        np.concatenate([one.sum(axis=-1), one[:, row, most] + one[:, row, least]], axis=1) for one in (parameters, added)
+    )
+    against = _against(rows, totals, gains)
+    log: Floats = np.logaddexp(against[: len(n)], against[len(n) :] - bins.pairs_log) - math.log(2)
     return log
 
 
