@@ -7,7 +7,7 @@ references, repetitions of a simulation). Blocks come in order and each once; th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -92,6 +92,19 @@ class Evidence:
         return cls(current, expected, closed, under_way, stratum, start, log)
 
 
+_NAMES: Final = tuple(field.name for field in fields(Evidence))
+
+
+def stack(states: Sequence[Evidence]) -> Evidence:
+    """Those of one shape as one, with a new first axis."""
+    return Evidence(*(np.stack([getattr(one, name) for one in states]) for name in _NAMES))
+
+
+def split(stacked: Evidence) -> list[Evidence]:
+    """The inverse of `stack`."""
+    return [Evidence(*parts) for parts in zip(*(getattr(stacked, name) for name in _NAMES), strict=True)]
+
+
 def threshold_log(false_alarm_interval_ms: int, block_ms: int, streams: int) -> float:
     """Log of what each of so many streams has to reach alone, for one false alarm an interval in all of them."""
     return math.log(false_alarm_interval_ms / block_ms * max(streams, 1))
@@ -141,13 +154,14 @@ class _Sums:
         places = current.shape[-1]
         self.current, self.expected = current.reshape(-1, places), expected.reshape(-1, places)
         self.closed, self.under_way, self.log = closed.reshape(-1), under_way.reshape(-1), log.reshape(-1)
-        self.real = np.broadcast_to(real, current.shape).reshape(-1, places)
+        self.bins = _Bins.of(real)
 
     def weigh(self, which: Integers) -> None:
         """Brings the evidence of these streams in line with their sums."""
         if which.size:
             variance = self.closed[which] + np.square(self.under_way[which])
-            self.log[which] = bayes_factor(self.current[which], self.expected[which], variance, self.real[which])
+            bins = self.bins.take(which % len(self.bins.prior))
+            self.log[which] = _bayes_factor(self.current[which], self.expected[which], variance, bins)
 
     def passed(self, which: Integers, enough: float) -> Flags:
         """Which of these streams say more than enough, or have been running for very long."""
@@ -158,6 +172,25 @@ class _Sums:
         """Lets the rows of these streams fade."""
         for sums, scale in ((self.current, 0.5), (self.expected, 0.5), (self.closed, 0.25), (self.under_way, 0.5)):
             sums[which] *= scale
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """What the evidence of streams (S,) needs to know of their bins."""
+
+    prior: Floats  # (S, W): PRIOR rows, shared evenly
+    padding: Floats  # (S, W): 1 where there is no bin, so that nothing is divided by 0
+
+    @classmethod
+    def of(cls, real: Flags) -> _Bins:
+        """Where real (S, W) says that there are bins."""
+        bins = real.sum(axis=-1)
+        prior = np.where(real, PRIOR / np.maximum(bins, 1)[:, None], 0.0)
+        return cls(prior, (~real).astype(np.float64))
+
+    def take(self, which: Integers) -> _Bins:
+        """Those of some streams."""
+        return _Bins(self.prior[which], self.padding[which])
 
 
 def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flags) -> Floats:
@@ -172,17 +205,22 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
     All expect the same share of each bin, so a bin that the reference has never seen is a surprise to them too, and
     the more often it comes, the more it speaks for a change.
     """
+    return _bayes_factor(current, expected, variance, _Bins.of(real))
+
+
+def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bins) -> Floats:
     n = current.sum(axis=-1)
     size = np.minimum(ratio(np.square(n), variance), LARGEST_REFERENCE)
-    bins = real.sum(axis=-1)
-    null = size[:, None] * expected / n[:, None] + np.where(real, PRIOR / bins[:, None], 0.0)
     total = size + PRIOR
+    null = size[:, None] * expected
+    null /= n[:, None]
+    null += bins.prior
     parameters = null * _widths(total)[:, :, None]
     # A bin without rows adds nothing to any of them, and most of the places are such bins, or none.
-    filled = np.nonzero(current)
-    seen = parameters[:, *filled]
-    added = np.zeros_like(parameters)
-    added[:, *filled] = gammaln(seen + current[filled]) - gammaln(seen)
+    filled = np.flatnonzero(current > 0)
+    seen = parameters.reshape(len(parameters), -1).take(filled, axis=1)
+    added = np.zeros(parameters.shape)
+    added.reshape(len(parameters), -1)[:, filled] = gammaln(seen + current.take(filled)) - gammaln(seen)
     totals = parameters.sum(axis=-1)
     whole = gammaln(totals) - gammaln(totals + n)
     logs = whole + added.sum(axis=-1)
@@ -190,7 +228,7 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
     all_bins = highest + np.log(np.exp(logs[:-1] - highest).mean(axis=0)) - logs[-1]
 
     share = null / total[:, None]
-    off = np.where(real, (current / n[:, None] - share) / np.sqrt(np.where(real, share, 1.0)), 0.0)
+    off = (current / n[:, None] - share) / np.sqrt(share + bins.padding)
     row, of_two = np.arange(len(n)), np.array(OF_TWO)
     high, low = off.argmax(axis=-1), off.argmin(axis=-1)
     place = np.stack([high, low, np.where(off[row, high] + off[row, low] > 0, high, low)])  # the pair, and the one bin
