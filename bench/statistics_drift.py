@@ -240,8 +240,8 @@ def known_in_advance(window: Floats, world: World, place: int, after: Floats) ->
     return log
 
 
-def shifts(repetitions: int) -> Iterator[Figure]:
-    """One feature of 30 moves: not detected at the end of its first whole window, or another is ranked first."""
+def shifts(repetitions: int, before: int = 3 * WINDOW) -> Iterator[Figure]:
+    """One feature of 30 moves after so many blocks: not detected after a whole window, or another is ranked first."""
     cells = [("moved by 0.5 sd", place, 1000) for place in (0, 1)]
     cells += [(what, 4, 5000) for what in FIVE_POINTS]
     cells += [("gone missing", place, 1000) for place in range(5)]
@@ -258,15 +258,16 @@ def shifts(repetitions: int) -> Iterator[Figure]:
                     random,
                     world,
                     rows,
-                    (3 + windows) * WINDOW,
-                    lambda at: after if at >= 3 * WINDOW else world.truth,  # noqa: B023
+                    before + windows * WINDOW,
+                    lambda at: after if at >= before else world.truth,  # noqa: B023
                 )
             ):
-                if at not in (4 * WINDOW - 1, 5 * WINDOW - 1):
+                moved_for = at + 1 - before
+                if moved_for not in (WINDOW, 2 * WINDOW):
                     continue
                 ranked: NDArray[np.int64] = contributions(excess_of(window, world.reference)).argmax(axis=-1)
                 missed = ~(found[:, place] & np.equal(ranked, place))
-                if at == 4 * WINDOW - 1:
+                if moved_for == WINDOW:
                     yield frequency("a shift missed, or not ranked first", cell, missed, None if hard else 0.05)
                     others: NDArray[np.bool_] = np.delete(found, place, axis=1)
                     yield frequency("another feature detected beside it", cell, np.logical_or.reduce(others, 1), 0.01)
