@@ -45,6 +45,9 @@ RARE_TAIL: Final = np.array([0.3, 0.25, 0.2, 0.1, 0.08, 0.04, 0.02, 0.005, 0.003
 NEEDED: Final = evidence.threshold_log(DEFAULT.false_alarm_interval, BLOCK_MS, KINDS_OF_REFERENCE)
 STRICTEST: Final = strictest_log(NEEDED, FEATURES)
 
+OFTEN: Final = 100  # evidence that is seen often enough without a change to be counted
+BLOCKS: Final = 100  # in which it is counted
+
 KINDS: Final = ("normal", "lognormal", "0/1", "Poisson", "12 categories")
 
 
@@ -183,6 +186,25 @@ def quiet(repetitions: int) -> Iterator[Figure]:
         for at, (_, found, _) in enumerate(watch(random, world, rows, 2 * WINDOW, lambda _: world.truth)):  # noqa: B023
             ever |= found.any(axis=-1) & (at >= WINDOW)
         yield frequency("false detection in a window", f"{rows:,} rows, reference {size:,}", ever, 0.01)
+
+
+def promised(repetitions: int) -> Iterator[Figure]:
+    """How often evidence of OFTEN is reached where nothing moves, over once in OFTEN blocks of one feature."""
+    some = slice(len(KINDS))
+    for number, (size, rows) in enumerate((size, rows) for size in REFERENCES for rows in SIZES):
+        random = np.random.default_rng(SEED + 50 + number)
+        world = World.draw(random, size, repetitions)
+        world = World(world.reference[:, some], world.truth[:, some])
+        state = Evidence.empty(world.reference.shape)
+        before, reached = np.zeros(state.log.shape, np.bool_), np.zeros(state.log.shape)
+        for block in range(BLOCKS):
+            counts = random.multinomial(random.poisson(rows / WINDOW, (repetitions, 1)), world.truth).astype(np.float64)
+            state = evidence.advance(state, block_of(block, counts, world), REAL[some], STRICTEST)
+            high = state.log >= math.log(OFTEN)
+            reached, before = reached + (high & ~before), high
+        for kind, times in zip(KINDS, reached.T * OFTEN / BLOCKS, strict=True):
+            cell = f"{kind}, {rows:,} rows a window, reference {size:,}"
+            yield average(f"evidence of {OFTEN} over once in {OFTEN} blocks, nothing moves", cell, times, 1.0)
 
 
 FIVE_POINTS: Final[dict[str, tuple[int, int | None]]] = {
@@ -432,6 +454,7 @@ def levels(repetitions: int) -> Iterator[Figure]:
 
 PARTS: Final[dict[str, Callable[[int], Iterator[Figure]]]] = {
     "quiet": quiet,
+    "promised": promised,
     "shifts": shifts,
     "lengths": lengths,
     "trailing": trailing,
