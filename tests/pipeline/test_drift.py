@@ -31,6 +31,7 @@ from tests.pipeline.production import START
 from tests.recount.driver import Run
 from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Source
 from tidegauge.pipeline.features import Features
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Reference
@@ -78,7 +79,7 @@ def reference_of(folder: Path, seed: int = 90) -> Reference:
     path, prepared = folder / "training.jsonl", folder / "reference.yml"
     path.write_bytes(b"".join(line for _, line in lines(records(seed, hours=20)[0])))
     with running(folder / "only for its settings") as run:
-        prepared.write_text(dump(build(SHOP, run.settings, path)), encoding="utf-8")
+        prepared.write_text(dump(build(SHOP, run.settings, path, Scoring)), encoding="utf-8")
     return fitted(load(prepared), SHOP, prepared)
 
 

@@ -32,6 +32,7 @@ from tests.recount.driver import Page, Run
 from tidegauge.config.settings import HOUR, Feature, Model
 from tidegauge.join.rows import FeatureValues, Rows
 from tidegauge.pipeline.learning import MOST_BYTES, LearningBuffer
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Reference
@@ -61,7 +62,7 @@ def reference_of(folder: Path, model: Model = MODEL, seed: int = 90) -> Referenc
     path.write_text("".join(json.dumps(one) + "\n" for one in records_of(seed, hours=10)))
     with running(folder / "only for its settings", model) as run:
         prepared = folder / "reference.yml"
-        prepared.write_text(dump(build(model, run.settings, path)), encoding="utf-8")
+        prepared.write_text(dump(build(model, run.settings, path, Scoring)), encoding="utf-8")
     return fitted(load(prepared), model, prepared)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
+from tidegauge.join.classes import negative_class
 from tidegauge.join.feedback import FEEDBACK
 from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout, unit_buckets
@@ -27,7 +28,6 @@ from tidegauge.pipeline.engine import (
     fresh_parts,
     kind_of,
     labels_of,
-    negative_class,
     room_for,
 )
 from tidegauge.pipeline.features import SavedTables, history_table, learning_table, state_table
