@@ -29,7 +29,7 @@ from tests.pipeline.drift_logs import (
 )
 from tests.pipeline.production import START
 from tests.recount.driver import Run
-from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Source
+from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Model, Source
 from tidegauge.pipeline.features import Features
 from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
@@ -73,14 +73,18 @@ def known(run: Run) -> Any:
     return fixed, sums, first, labels.watch.to_json(), past
 
 
-def reference_of(folder: Path, seed: int = 90) -> Reference:
+def reference_of(folder: Path, seed: int = 90, model: Model = SHOP) -> Reference:
     """Made of records like the first ones, written and read again."""
     folder.mkdir(parents=True, exist_ok=True)
     path, prepared = folder / "training.jsonl", folder / "reference.yml"
-    path.write_bytes(b"".join(line for _, line in lines(records(seed, hours=20)[0])))
-    with running(folder / "only for its settings") as run:
-        prepared.write_text(dump(build(SHOP, run.settings, path, Scoring)), encoding="utf-8")
-    return fitted(load(prepared), SHOP, prepared)
+    predictions, feedback = records(seed, hours=20, model=model)
+    if model is PRICE:  # whose labels need bins of their own
+        for record, told in zip(predictions, feedback, strict=True):
+            record["label"] = told["label"]
+    path.write_bytes(b"".join(line for _, line in lines(predictions)))
+    with running(folder / "only for its settings", model) as run:
+        prepared.write_text(dump(build(model, run.settings, path, Scoring)), encoding="utf-8")
+    return fitted(load(prepared), model, prepared)
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------
@@ -400,6 +404,37 @@ def test_other_features_or_another_reference_start_the_bins_anew_and_lose_nothin
             run.save()
             run.reopen()
             assert run.pipeline.notes == []
+
+
+def test_labels_of_another_reference_or_channel_start_anew_and_say_so(tmp_path: Path) -> None:
+    made = records(18, hours=12, model=PRICE)
+    one, other = reference_of(tmp_path / "one", 93, PRICE), reference_of(tmp_path / "other", 94, PRICE)
+    model = replace(PRICE, reference=tmp_path / "one" / "reference.yml")
+    with running(tmp_path / "run", model, {"price": one}) as run:
+        write(run, lines(made[0]), lines(made[1]), until=12)
+        run.save()
+        before = run.page()
+        run.references = {"price": other}
+        run.reopen()
+        run.settle()
+        assert any("the bins of labels: those of the reference data have changed" in one for one in run.pipeline.notes)
+        assert not any("lifetime" in note for note in run.pipeline.notes)
+        page = run.page()
+        assert {key: value for key, value in page.items() if _of_quality(key[0])} == {
+            key: value for key, value in before.items() if _of_quality(key[0])
+        }
+        # What still waits for corrections is counted in the new bins.
+        assert shown(page, "model_feature_records", "v1", "valid")["@label"] > 2000
+        run.save()
+        other_channel = replace(model.channels[0], name="audit")
+        run.settings = replace(run.settings, models=(replace(model, channels=(other_channel,)),))
+        run.reopen()
+        assert any(
+            "the bins of labels: the channel that they come from has changed" in one for one in run.pipeline.notes
+        )
+        run.save()
+        run.reopen()
+        assert run.pipeline.notes == []
 
 
 def _of_quality(family: str) -> bool:
