@@ -245,6 +245,38 @@ def test_a_feature_that_shifts_is_found_by_name_and_recovers(tmp_path: Path) -> 
         assert ("model_drift_start_timestamp_seconds", ("shop", "v1", "amount", "first")) not in run.page()
 
 
+@pytest.mark.parametrize("reference", ["training", "first"])
+def test_identifiers_and_long_tails_are_neither_broken_nor_drift(tmp_path: Path, reference: str) -> None:
+    """100,000 users, 1,500 pages that are alike, towns of which most are rare: there are always new ones."""
+    names = ("user", "page", "town")
+    model = replace(SHOP, features=tuple(Feature(name, "categorical") for name in names))
+
+    def made(seed: int, hours: float) -> tuple[list[Record], list[Record]]:
+        chance = np.random.default_rng(seed)
+
+        def change(record: Record, hour: float) -> None:
+            town = min(int(chance.pareto(0.9) * 3), 5000)
+            values = (f"u{chance.integers(100_000)}", f"p{chance.integers(1500)}", f"t{town}")
+            record["features"] = dict(zip(names, values, strict=True))
+
+        return records(seed, hours=hours, change=change)
+
+    references = None
+    if reference == "training":
+        path = tmp_path / "training.jsonl"
+        path.write_bytes(b"".join(line for _, line in lines(made(19, 12)[0])))
+        with running(tmp_path / "only for its settings", model) as run:
+            references = {"shop": build(model, run.settings, path, Scoring)}
+        model = replace(model, reference=path)
+    page = page_of(tmp_path / "run", made(20, 40), model, references, until=40)
+    assert states(page) == dict.fromkeys(("@score", "@prediction", "@label", *names), "ok")
+    assert moved(page, reference) == set()
+    excess = shown(page, "model_drift_excess", "v1", reference)
+    assert max(excess[name] for name in names) < 0.015
+    unseen = shown(page, "model_feature_records", "v1", "unseen")
+    assert unseen["user"] == unseen["page"] == 0 and unseen["town"] > 20
+
+
 def broken(name: str, value: Any) -> Any:
     def change(record: Record, hour: float) -> None:
         if hour >= MOVED:

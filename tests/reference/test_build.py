@@ -117,7 +117,8 @@ def test_categories_are_counted_by_their_text_and_rare_ones_by_hash(tmp_path: Pa
 
     devices = Counter(r["device"] for r in records)
     named = dict(features["device"]["categories"])
-    assert len(named) == 30 and all(devices[name] == count for name, count in named.items())
+    assert named == {name: count for name, count in devices.items() if count >= 20} and len(named) < 30
+    assert features["device"]["new"] == sum(count == 1 for count in devices.values()) / SIZE > 0
     rest = {name: count for name, count in devices.items() if name not in named}
     assert rest and max(rest.values()) <= min(named.values())
     buckets = [0] * 16
@@ -354,7 +355,7 @@ def test_rows_of_csv_with_cells_too_many_or_too_few_are_counted(tmp_path: Path) 
     path.write_text('prediction,country\n1,de\n1\n\n0,fr,x\n1,"a\nb"\n')
     reference = build(*configured(tmp_path), path, Scoring)
     assert reference.records == 2 and reference.rejected == {"wrong_number_of_cells": 2}
-    assert reference.schema.features[1] == CategoricalBins("country", ("a\nb", "de"))
+    assert reference.schema.features[1] == CategoricalBins("country", ("a\nb", "de"), new=1.0)
 
 
 def test_data_without_answers_give_features_and_labels_and_no_scores(tmp_path: Path) -> None:
