@@ -29,8 +29,9 @@ from tests.pipeline.drift_logs import (
 )
 from tests.pipeline.production import START
 from tests.recount.driver import Run
-from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Source
+from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Model, Source
 from tidegauge.pipeline.features import Features
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Reference
@@ -72,14 +73,18 @@ def known(run: Run) -> Any:
     return fixed, sums, first, labels.watch.to_json(), past
 
 
-def reference_of(folder: Path, seed: int = 90) -> Reference:
+def reference_of(folder: Path, seed: int = 90, model: Model = SHOP) -> Reference:
     """Made of records like the first ones, written and read again."""
     folder.mkdir(parents=True, exist_ok=True)
     path, prepared = folder / "training.jsonl", folder / "reference.yml"
-    path.write_bytes(b"".join(line for _, line in lines(records(seed, hours=20)[0])))
-    with running(folder / "only for its settings") as run:
-        prepared.write_text(dump(build(SHOP, run.settings, path)), encoding="utf-8")
-    return fitted(load(prepared), SHOP, prepared)
+    predictions, feedback = records(seed, hours=20, model=model)
+    if model is PRICE:  # whose labels need bins of their own
+        for record, told in zip(predictions, feedback, strict=True):
+            record["label"] = told["label"]
+    path.write_bytes(b"".join(line for _, line in lines(predictions)))
+    with running(folder / "only for its settings", model) as run:
+        prepared.write_text(dump(build(model, run.settings, path, Scoring)), encoding="utf-8")
+    return fitted(load(prepared), model, prepared)
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------
@@ -238,6 +243,38 @@ def test_a_feature_that_shifts_is_found_by_name_and_recovers(tmp_path: Path) -> 
         write(run, predictions, feedback, since=back, until=back + 26)
         assert moved(run.page()) == set()
         assert ("model_drift_start_timestamp_seconds", ("shop", "v1", "amount", "first")) not in run.page()
+
+
+@pytest.mark.parametrize("reference", ["training", "first"])
+def test_identifiers_and_long_tails_are_neither_broken_nor_drift(tmp_path: Path, reference: str) -> None:
+    """100,000 users, 1,500 pages that are alike, towns of which most are rare: there are always new ones."""
+    names = ("user", "page", "town")
+    model = replace(SHOP, features=tuple(Feature(name, "categorical") for name in names))
+
+    def made(seed: int, hours: float) -> tuple[list[Record], list[Record]]:
+        chance = np.random.default_rng(seed)
+
+        def change(record: Record, hour: float) -> None:
+            town = min(int(chance.pareto(0.9) * 3), 5000)
+            values = (f"u{chance.integers(100_000)}", f"p{chance.integers(1500)}", f"t{town}")
+            record["features"] = dict(zip(names, values, strict=True))
+
+        return records(seed, hours=hours, change=change)
+
+    references = None
+    if reference == "training":
+        path = tmp_path / "training.jsonl"
+        path.write_bytes(b"".join(line for _, line in lines(made(19, 12)[0])))
+        with running(tmp_path / "only for its settings", model) as run:
+            references = {"shop": build(model, run.settings, path, Scoring)}
+        model = replace(model, reference=path)
+    page = page_of(tmp_path / "run", made(20, 40), model, references, until=40)
+    assert states(page) == dict.fromkeys(("@score", "@prediction", "@label", *names), "ok")
+    assert moved(page, reference) == set()
+    excess = shown(page, "model_drift_excess", "v1", reference)
+    assert max(excess[name] for name in names) < 0.015
+    unseen = shown(page, "model_feature_records", "v1", "unseen")
+    assert unseen["user"] == unseen["page"] == 0 and unseen["town"] > 20
 
 
 def broken(name: str, value: Any) -> Any:
@@ -399,6 +436,37 @@ def test_other_features_or_another_reference_start_the_bins_anew_and_lose_nothin
             run.save()
             run.reopen()
             assert run.pipeline.notes == []
+
+
+def test_labels_of_another_reference_or_channel_start_anew_and_say_so(tmp_path: Path) -> None:
+    made = records(18, hours=12, model=PRICE)
+    one, other = reference_of(tmp_path / "one", 93, PRICE), reference_of(tmp_path / "other", 94, PRICE)
+    model = replace(PRICE, reference=tmp_path / "one" / "reference.yml")
+    with running(tmp_path / "run", model, {"price": one}) as run:
+        write(run, lines(made[0]), lines(made[1]), until=12)
+        run.save()
+        before = run.page()
+        run.references = {"price": other}
+        run.reopen()
+        run.settle()
+        assert any("the bins of labels: those of the reference data have changed" in one for one in run.pipeline.notes)
+        assert not any("lifetime" in note for note in run.pipeline.notes)
+        page = run.page()
+        assert {key: value for key, value in page.items() if _of_quality(key[0])} == {
+            key: value for key, value in before.items() if _of_quality(key[0])
+        }
+        # What still waits for corrections is counted in the new bins.
+        assert shown(page, "model_feature_records", "v1", "valid")["@label"] > 2000
+        run.save()
+        other_channel = replace(model.channels[0], name="audit")
+        run.settings = replace(run.settings, models=(replace(model, channels=(other_channel,)),))
+        run.reopen()
+        assert any(
+            "the bins of labels: the channel that they come from has changed" in one for one in run.pipeline.notes
+        )
+        run.save()
+        run.reopen()
+        assert run.pipeline.notes == []
 
 
 def _of_quality(family: str) -> bool:

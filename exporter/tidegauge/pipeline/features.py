@@ -349,7 +349,7 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     places = dict(zip(schema.names, schema.layout.spots, strict=True))
     for name, spot in zip(reference.schema.names, reference.schema.layout.spots, strict=True):
         counts[places[name].start : places[name].end] = reference.counts[spot.start : spot.end]
-    return counts
+    return schema.expecting_new(counts)
 
 
 def _learned_pca(values: FeatureValues, numbers: int) -> Pca | None:

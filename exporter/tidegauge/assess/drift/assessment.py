@@ -306,8 +306,8 @@ def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> l
         _, counts, repeated = found
         compared = schema.compared(counts)
         seen = _seen(schema, counts, repeated)
-        alone = np.zeros(len(schema.features), dtype=np.int64)
-        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), alone)
+        once = np.rint(schema.new * seen.values).astype(np.int64)
+        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
     start, end = bounds
     width = tally.ladder.block
     series, starts, sums = tally.stretches(watch.fixed.family, max(start, end - RECENT * width), end, width)
