@@ -2,7 +2,8 @@
 
 A prediction has an id of 32 hex digits, ten numeric and two categorical features, an answer, a score, a latency and a
 user: about 390 bytes. Six predictions in ten get feedback, after an exponential delay, in order of arrival. The same
-seed and shape write the same bytes; with more features the first twelve have the same values. Run as: python bench/workload.py DIRECTORY [--predictions N]
+seed and shape write the same bytes; with more features the first twelve have the same values.
+Run as: python bench/workload.py DIRECTORY [--predictions N]
 """
 
 from __future__ import annotations
