@@ -189,7 +189,7 @@ What will happen:
             it back. It waits {hurried.regressed_for} (in production: {slow.regressed_for}).
             ModelObjectiveMissed: the whole interval of v2 is below the objective of 0.9. It waits
             {hurried.missed_for} (in production: {slow.missed_for}).
-  {at(ROLLED_BACK)}  v2 is rolled back: v1 answers everything. A minute or two later all are resolved. Till then
+  {at(ROLLED_BACK)}  v2 is rolled back: v1 answers everything. Two minutes later all are resolved. Till then
             the verdict stays, whatever v2 does: only what is no longer asked can do no harm.
 The runbook in a notification can be opened; boards need Grafana, so that here they lead to the exporter's page.
 """

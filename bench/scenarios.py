@@ -1,7 +1,8 @@
 """Every long scenario through the real exporter and the real rules: when the alert came, and what it said.
 
 Run as: python -m bench.scenarios --output docs/scenarios.md
-With --directory the scrapes are kept there and used again. Takes about half an hour; the logs need up to 250 MB.
+Ends with status 1 where an alert that a scenario must raise has not come, or another one has. With --directory the
+scrapes are kept there and used again. Takes about an hour; the logs need up to 250 MB.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ NEVER = (
     "ModelInputDrift",
     "ModelScoreDrift",
 )
+ABOUT = ("version", "metric", "slice_value", "feature", "subject", "reference", "change", "window")
+"""Labels that tell an alert from others of its name, the last one aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +159,10 @@ CASES = (
 
 HEAD = f"""# Scenarios
 
-Seven stories that models live through, as simulated logs, and what Tidegauge made of them. Measured, and written by
-`python -m bench.scenarios --output docs/scenarios.md`. How verdicts are reached is in [statistics.md](statistics.md).
+Stories that models live through, as simulated logs, and what Tidegauge made of them. Measured, and written by
+`python -m bench.scenarios --output docs/scenarios.md`. How verdicts are reached is in [statistics.md](statistics.md),
+what drift and broken data are in [drift.md](drift.md). Each scenario says which alerts must come and which may follow
+from them; where one is missing, or another one comes, that command fails.
 
 ## Run one by hand
 
@@ -172,6 +177,8 @@ what is wrong, and <http://localhost:8433/metrics> has the numbers:
     model_release_difference, with _lower and _upper                what the new version changes
     model_change_detected, model_slice_change_detected              1: worse than it was
     model_objective_breach_timestamp_seconds                        when the objective will be missed
+    model_drift_detected, with _excess and _contribution_ratio      what has moved, how far, and what most of all
+    model_feature_state, model_schema_changed                       what is broken: gone, frozen, of another name
 
 `tidegauge simulate --help` lists all scenarios. `make demo` shows a broken release in minutes, with the notifications.
 
@@ -205,6 +212,14 @@ class Outcome:
         """Labels of those concerned that were there at the last scrape by then."""
         there = [labels for time, labels in zip(self.scrapes.times, self.scrapes.labels, strict=True) if time <= at]
         return there[-1] if there else 0
+
+    def surprises(self) -> list[str]:
+        """Where the alerts are not those that the scenario says."""
+        scenario, came = self.case.scenario, {one.name for one in self.firings}
+        return [
+            *(f"{scenario.name}: {name} has not come" for name in scenario.fires if name not in came),
+            *(f"{scenario.name}: {name} has come" for name in sorted(came - {*scenario.fires, *scenario.may_fire})),
+        ]
 
 
 def measure(case: Case, directory: Path) -> Outcome:
@@ -302,13 +317,13 @@ def _first_of_each(firings: Sequence[Firing]) -> list[Firing]:
     """The first firing for each alert, version, measure and slice; windows and repetitions are not told apart."""
     told: dict[tuple[str | None, ...], Firing] = {}
     for one in firings:
-        key = (one.name, *map(one.labels.get, ("version", "metric", "channel", "slice_key", "slice_value")))
+        key = (one.name, *map(one.labels.get, (*ABOUT[:-1], "channel", "slice_key")))
         told.setdefault(key, one)
     return list(told.values())
 
 
 def _brief(one: Firing, event: int) -> str:
-    about = [one.labels[name] for name in ("version", "metric", "slice_value", "window") if one.labels.get(name)]
+    about = [one.labels[name] for name in ABOUT if one.labels.get(name)]
     when = f"{_hours(one.since - event)} after" if one.since >= event else f"{_hours(event - one.since)} before"
     return f"{one.name} ({', '.join(about)}) {when}" if about else f"{one.name} {when}"
 
@@ -335,6 +350,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.output.write_text(text, encoding="utf-8")
     else:
         print(text)
+    surprises = [one for outcome in outcomes for one in outcome.surprises()]
+    if surprises:
+        sys.exit("\n".join(surprises))
 
 
 if __name__ == "__main__":
