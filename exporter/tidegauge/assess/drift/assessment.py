@@ -31,8 +31,8 @@ Flags = NDArray[np.bool_]
 PSI: Final = "psi"
 COVERED: Final = 0.5
 """A reference by hours has to know at least this share of the window's rows."""
-RECENT: Final = 24
-"""Blocks from the window's end back in which a feature may be seen to have stuck."""
+BEFORE: Final = 2
+"""Panes before the window that tell whether a feature varied, until all of the window is constant."""
 OWN: Final = "@"
 """What Tidegauge watches of itself is called so; the other features are the inputs."""
 
@@ -159,7 +159,7 @@ def _standing(
         int(compared.sum(axis=-1).max(initial=0)),
         compared,
         schema.conditions(now.counts),
-        _states(tally, watch, now, bounds),
+        _states(tally, watch, now, bounds, BEFORE * window.pane),
         now.design_effect,
         tuple(known.get(name) or _unknown(name, watch) for name in names),
     )
@@ -298,7 +298,8 @@ def _unknown(name: str, watch: Watch) -> Comparison:
     )
 
 
-def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> list[str]:
+def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int], before: int) -> list[str]:
+    """`before`: ms before the window in which a feature that is stuck now may have varied last."""
     schema = watch.fixed.schema
     found = watch.lasting_reference(complete=False)
     reference = None
@@ -309,8 +310,7 @@ def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> l
         once = np.rint(schema.new * seen.values).astype(np.int64)
         reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
     start, end = bounds
-    width = tally.ladder.block
-    series, starts, sums = tally.stretches(watch.fixed.family, max(start, end - RECENT * width), end, width)
+    series, starts, sums = tally.stretches(watch.fixed.family, start - before, end, tally.ladder.block)
     own = np.flatnonzero(series == tally.series.number(now.code))
     own = own[np.argsort(-starts[own])]
     panes = _seen(schema, sums[own], now.design_effect)
