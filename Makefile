@@ -95,7 +95,7 @@ bench: $(DEVELOPMENT) $(MTAIL)
 
 bench-statistics: $(DEVELOPMENT)
 	@$(BIN)/python -m pip install --quiet -e '.[bench]'
-	@status=0; for name in statistics_release statistics_changes; do \
+	@status=0; for name in statistics_release statistics_changes statistics_drift; do \
 		$(BIN)/python -m bench.$$name --output docs/statistics-rates.md || status=1; done; exit $$status
 
 flights: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)

@@ -33,6 +33,7 @@ from tidegauge.tally.family import Family, no_contribution
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import learn_categorical, learn_numeric
 from tidegauge.tally.features.schema import CategoricalBins, Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
@@ -232,8 +233,8 @@ class LabelDrift:
             history = None
         past = HourlyHistory(table_names(self.model.name)[1], is_count, self.model.drift.trailing, history)
         given = None if self._given is None or self._given.schema.id != schema.id else self._given.counts
-        drift = self.model.drift
-        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity)
+        drift, together = self.model.drift, promised(self.model)
+        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity, together)
         # The counter takes labels for answers, and counts them alike.
         alike = Schema((replace(schema.features[0], name=PREDICTION),))
         self._counter = FeatureCounter(alike, replace(self.model, features=()))
