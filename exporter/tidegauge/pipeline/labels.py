@@ -133,11 +133,12 @@ class LabelDrift:
         series, sums = found
         texts = self._versions()
         nobody = np.zeros(unit_family.GROUPS, dtype=np.int64)
-        rows = {}
-        for row, code in enumerate(now.split(series)[0].tolist()):
-            labelled = int(self.schema.compared(sums[row]).sum())
-            if texts[code] != OTHER and labelled:
-                rows[texts[code]] = Rows(code, sums[row], nobody, labelled)
+        labelled = self.schema.compared(sums).sum(axis=(1, 2)).astype(np.int64)
+        rows = {
+            texts[code]: Rows(code, sums[row], nobody, labels)
+            for row, (code, labels) in enumerate(zip(now.split(series)[0].tolist(), labelled.tolist(), strict=True))
+            if texts[code] != OTHER and labels
+        }
         self.watch.advance(block.start, rows, live_baselines(now.releases, block.start))
         self._changed = True
 
