@@ -145,6 +145,10 @@ class Features:
         if self._buffer is not None:
             self._buffer.add(rows, units)
 
+    def enough_until(self) -> int | None:
+        """The end (ms) of the block that must be sealed for bins to be learned; None: it is not known, or they are."""
+        return None if self._buffer is None else self._buffer.enough_until(self._block)
+
     def due(self, sealed_until: int) -> int | None:
         """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
         return None if self._buffer is None else self._buffer.ripe(sealed_until, self._block)
