@@ -74,10 +74,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The panes of the window, newest first."""
+    """The panes up to now, newest first, back to a little before the window; they may differ in width."""
 
-    values: Integers  # (P, ..., F): rows that have a value of the right type
-    varied: Flags  # (P, ..., F): a pane that begins with another value than the one before ended with has varied
+    panes: Seen  # (P, ..., F); a pane that begins with another value than the one before ended with has varied
+    before: Seen | None = None  # (H, ..., F): these hours of the day and of the week before
 
 
 def largest_share(compared: ArrayLike, real: ArrayLike) -> Floats:
@@ -127,7 +127,7 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
     """The worst state of each feature, (..., F), as a place in STATES.
 
     Without a reference (or one of fewer than LEAST_ROWS) only what needs none is said: vanished, or of another type.
-    recent is the same window by panes, for "stuck"; without it nothing is.
+    recent is the same window by panes: what has died is told from its latest ones, before the whole window is so.
     """
     rows, values, bad = current.rows, current.values, current.bad
     missing = current.conditions[..., MISSING]
@@ -156,8 +156,9 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
         single = ~current.varied & (values > 0)
         found["constant"] = alive & single & _unlikely(likeliest, values / spread)
         if recent is not None:
-            stretch = _latest_stretch(recent)
-            found["stuck"] = alive & ~single & (stretch >= LEAST_ROWS) & _unlikely(likeliest, stretch / spread)
+            absences, rests = _latest_absences(recent), _latest_rests(recent)
+            found["vanished"] |= known & (absences >= LEAST_ROWS) & _unlikely(absent, absences / spread)
+            found["stuck"] = alive & ~single & (rests >= LEAST_ROWS) & _unlikely(likeliest, rests / spread)
         found["missing"] = more(missing, seen.conditions[..., MISSING])
         # What was met once in the reference says how much there is that it did not meet (Good 1953, Biometrika 40:237).
         unseen = np.maximum(seen.conditions[..., UNSEEN], reference.singletons)
@@ -182,16 +183,39 @@ def _unlikely(share: Floats, rows: Floats) -> Flags:
     return unlikely
 
 
-def _latest_stretch(recent: Recent) -> Integers:
-    """Values since a feature last varied; 0 where that is not stuck.
+def _latest_absences(recent: Recent) -> Integers:
+    """Rows since a feature last had any value; 0 where that is not news: see `_since`."""
+    panes, before = recent.panes, recent.before
+    _, length = _since(panes.conditions[..., MISSING] == panes.rows, panes.rows)
+    if before is not None:
+        usual = (before.conditions[..., MISSING] == before.rows) & (before.rows >= LEAST_ROWS)
+        length = np.where(usual.any(axis=0), 0, length)
+    return length
 
-    Stuck is a stretch of at least two panes, before which at least two panes varied, and most of those with two values:
-    a feature that changes once a day rests for hours, and is well.
+
+def _latest_rests(recent: Recent) -> Integers:
+    """Values since a feature last varied; 0 where that is not news: see `_since`.
+
+    At least two panes before varied, and most of those with two values: a feature that changes once a day rests for
+    hours, and is well.
     """
-    resting = np.logical_and.accumulate(~recent.varied, axis=0)
-    length = np.where(resting, recent.values, 0).sum(axis=0)
-    stretches = (resting & (recent.values > 0)).sum(axis=0)
-    earlier = ~resting & (recent.values > 1)
-    varied = (earlier & recent.varied).sum(axis=0)
-    stuck = (stretches >= 2) & (varied >= 2) & (2 * varied > earlier.sum(axis=0))
-    return np.where(stuck, length, 0)
+    panes, before = recent.panes, recent.before
+    values = panes.values
+    resting, length = _since(~panes.varied, values)
+    earlier = ~resting & (values > 1)
+    varied = (earlier & panes.varied).sum(axis=0)
+    length = np.where((varied >= 2) & (2 * varied > earlier.sum(axis=0)), length, 0)
+    if before is not None:
+        usual = ~before.varied & (before.values >= LEAST_ROWS)
+        length = np.where(usual.any(axis=0), 0, length)
+    return length
+
+
+def _since(holds: Flags, rows: Integers) -> tuple[Flags, Integers]:
+    """(the newest panes in a row of which it holds, rows in them); no rows unless two of these panes have any.
+
+    What held throughout the same hour a day or a week ago is a habit, and no news: some features sleep at night.
+    """
+    latest = np.logical_and.accumulate(holds, axis=0)
+    filled = (latest & (rows > 0)).sum(axis=0)
+    return latest, np.where(filled >= 2, np.where(latest, rows, 0).sum(axis=0), 0)
