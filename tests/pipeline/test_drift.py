@@ -311,7 +311,13 @@ def test_a_broken_feature_has_its_state_within_a_window(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "state"), [("amount", None, "vanished"), ("amount", 3.25, "stuck"), ("country", "de", "stuck")]
+    ("name", "value", "state"),
+    [
+        ("amount", None, "vanished"),
+        ("amount", 3.25, "stuck"),
+        ("country", "de", "stuck"),
+        ("amount", "12.5", "invalid"),
+    ],
 )
 def test_a_feature_that_dies_is_named_within_half_an_hour_and_until_it_is_back(
     tmp_path: Path, name: str, value: Any, state: str
@@ -333,10 +339,26 @@ def test_a_feature_that_dies_is_named_within_half_an_hour_and_until_it_is_back(
             since += step
             found.append(states(run.page())[name])
         assert found[1] == state
-        assert set(found[1:]) == {state} if state == "vanished" else set(found[1:]) == {state, "constant"}
-        assert found[-1] == ("vanished" if state == "vanished" else "constant")
+        at_last = "constant" if state == "stuck" else state
+        assert set(found[1:]) == {state, at_last} and found[-1] == at_last
         write(run, made, since=back, until=back + 1)
         assert states(run.page())[name] not in ("vanished", "stuck", "constant")
+
+
+def test_what_is_wrong_with_three_in_a_hundred_values_moves_the_feature(tmp_path: Path) -> None:
+    """So that an alert tells of every state, though most have none of their own."""
+    chance = np.random.default_rng(22)
+
+    def spoiled(record: Record, hour: float) -> None:
+        if hour >= MOVED:
+            for name, value in (("amount", 1e7), ("items", "3"), ("country", "xx"), ("member", None)):
+                if chance.random() < 0.03:
+                    record["features"][name] = value
+
+    page = page_of(tmp_path, records(23, hours=MOVED + 13, change=spoiled), until=MOVED + 13)
+    assert moved(page) == {"amount", "items", "country", "member"}
+    found = states(page)
+    assert [found[name] for name in FEATURES] == ["out_of_range", "missing", "unseen", "missing", "ok"]
 
 
 def test_a_feature_that_is_renamed_vanishes_and_appears(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tidegauge.assess.drift.quality import (
     Reference,
     Seen,
     largest_share,
+    lasting,
     lower_bound,
     risen,
     states,
@@ -55,14 +56,15 @@ def state(current: Seen, against: Reference | None, recent: Recent | None = None
     return STATES[int(states(current, against, recent)[0])]
 
 
-def panes(values: ArrayLike, varied: ArrayLike, missing: ArrayLike = 0, before: Seen | None = None) -> Recent:
-    """Newest first; `before` is one of the same hours before."""
+def panes(values: ArrayLike, varied: ArrayLike, missing: ArrayLike = 0, invalid: ArrayLike = 0) -> Recent:
+    """Newest first."""
     valid = np.asarray(values)[:, None]
-    without = np.broadcast_to(np.asarray(missing)[..., None], valid.shape)
     conditions = np.zeros((*valid.shape, 6), dtype=np.int64)
-    conditions[..., VALID], conditions[..., MISSING] = valid, without
+    conditions[..., VALID] = valid
+    for condition, found in ((MISSING, missing), (INVALID, invalid)):
+        conditions[..., condition] = np.broadcast_to(np.asarray(found)[..., None], valid.shape)
     flags = np.asarray(varied, dtype=np.bool_)[:, None]
-    return Recent(Seen(valid + without, conditions, flags, np.ones(1)), None if before is None else hours(before))
+    return Recent(Seen(conditions.sum(axis=-1), conditions, flags, np.ones(1)))
 
 
 def hours(*before: Seen) -> Seen:
@@ -115,6 +117,13 @@ class TestWhatIsBroken:
         assert state(seen(30, varied=False, missing=30), reference(rows=300)) == "vanished"
         assert state(seen(30, varied=False), reference(rows=300)) == "constant"
         assert state(seen(30, invalid=30), reference(rows=300)) == "invalid"
+
+    def test_with_values_of_no_use_in_a_tenth_of_the_rows(self) -> None:
+        assert state(seen(5000, invalid=500), reference()) == "invalid"
+        assert state(seen(5000, invalid=300, non_finite=200), reference()) == "invalid"
+        assert state(seen(5000, invalid=499), reference()) == "missing"
+        assert state(seen(5000, non_finite=150), reference()) == "missing"
+        assert state(seen(5000, invalid=1000), reference(invalid=1900)) == "ok"
 
 
 class TestWhatIsWell:
@@ -239,6 +248,46 @@ class TestGone:
         assert state(current, sometimes, Recent(latest, hours(there, gone))) == "ok"
         assert state(current, sometimes, Recent(latest, hours(there, there))) == "vanished"
         assert state(current, sometimes, Recent(latest, hours(there, seen(60, missing=59)))) == "vanished"
+
+
+class TestOfNoUse:
+    """What most of the latest values are is not waited for until it is a tenth of the window."""
+
+    def test_since_two_panes(self) -> None:
+        latest = panes([0, 0, 35, 35], [0, 0, 1, 1], invalid=[15, 15, 0, 0])
+        assert state(seen(10_000, invalid=30), reference(), latest) == "invalid"
+        some = panes([2, 3, 35, 35], [1, 1, 1, 1], missing=[5, 5, 0, 0], invalid=[15, 15, 0, 0])
+        assert state(seen(10_000, invalid=30), reference(), some) == "invalid"
+
+    def test_one_pane_or_fewer_than_thirty_or_less_than_half_say_nothing(self) -> None:
+        current = seen(10_000, invalid=30)
+        assert state(current, reference(), panes([0, 35, 35], [0, 1, 1], invalid=[30, 0, 0])) == "ok"
+        assert state(current, reference(), panes([0, 0, 35], [0, 0, 1], invalid=[15, 14, 0])) == "ok"
+        assert state(current, reference(), panes([20, 20, 35], [1, 1, 1], invalid=[15, 15, 0])) == "ok"
+
+    def test_where_many_are_always_so_it_takes_more(self) -> None:
+        current, often = seen(10_000, invalid=4500), reference(invalid=4500)
+        for rows, expected in ((20, "ok"), (120, "invalid")):
+            assert state(current, often, panes([rows // 2] * 2 + [70] * 2, [1] * 4, invalid=[rows] * 2 + [30] * 2)) == (
+                expected
+            )
+
+    def test_what_is_so_every_night_is_well(self) -> None:
+        latest = panes([0, 0, 35, 35], [0, 0, 1, 1], invalid=[15, 15, 0, 0]).panes
+        there, none = seen(60), seen(60, invalid=60)
+        assert state(seen(10_000, invalid=30), reference(), Recent(latest, hours(there, none))) == "ok"
+        assert state(seen(10_000, invalid=30), reference(), Recent(latest, hours(there, there))) == "invalid"
+
+
+def test_for_how_long_it_has_been_so_is_told_in_panes() -> None:
+    def length(state: str, recent: Recent) -> int:
+        return int(lasting(recent, np.array([STATES.index(state)], dtype=np.int8))[0])
+
+    gone = panes([0, 0, 0, 35], [0, 0, 0, 1], missing=[15, 0, 15, 0])
+    assert length("vanished", gone) == 3 and length("ok", gone) == 0
+    assert length("stuck", panes([15, 15, 35, 35], [0, 0, 1, 1])) == 2
+    assert length("constant", panes([15] * 4, [0] * 4)) == 4
+    assert length("invalid", panes([0, 2, 35], [0, 1, 1], invalid=[9, 9, 9])) == 2
 
 
 def test_the_largest_share_is_of_the_values() -> None:

@@ -68,6 +68,7 @@ class Standing:
     compared: Floats  # (F, W)
     conditions: Integers  # (F, 6), see `schema.CONDITIONS`
     states: Sequence[str]  # (F,), of `quality.STATES`
+    broken_since: Sequence[int]  # (F,): ms, 0: not broken, or for longer than the window
     design_effect: Floats  # (F,)
     comparisons: tuple[Comparison, ...]
 
@@ -146,7 +147,7 @@ def _standing(
     baseline: _Now | None,
     window: Window,
     start: int,
-    recent: quality.Recent,
+    recent: _Latest,
 ) -> Standing:
     schema = watch.fixed.schema
     compared = schema.compared(now.counts)
@@ -156,6 +157,7 @@ def _standing(
         *_by_stretch(watch, TRAILING, now, _past(watch, now, start, max(HOUR, window.pane))),
     ]
     known = {one.name: _compare(model, watch, version, now, one) for one in against}
+    codes = _states(watch, now, recent.panes)
     names = [name for name in _references(watch) if name != PREVIOUS_VERSION or baseline is not None]
     return Standing(
         version,
@@ -163,7 +165,8 @@ def _standing(
         int(compared.sum(axis=-1).max(initial=0)),
         compared,
         schema.conditions(now.counts),
-        _states(watch, now, recent),
+        [quality.STATES[code] for code in codes.tolist()],
+        _broken_since(recent, codes),
         now.design_effect,
         tuple(known.get(name) or _unknown(name, watch) for name in names),
     )
@@ -302,7 +305,23 @@ def _unknown(name: str, watch: Watch) -> Comparison:
     )
 
 
-def _states(watch: Watch, now: _Now, recent: quality.Recent) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """A version's window by panes."""
+
+    panes: quality.Recent
+    starts: Integers  # ms, newest first
+
+
+def _broken_since(latest: _Latest, codes: quality.Codes) -> list[int]:
+    """When each feature broke (ms)."""
+    length = quality.lasting(latest.panes, codes)
+    within = (length > 0) & (length < len(latest.starts))
+    since: list[int] = np.where(within, np.append(latest.starts, 0)[length - 1], 0).tolist()
+    return since
+
+
+def _states(watch: Watch, now: _Now, recent: quality.Recent) -> quality.Codes:
     schema = watch.fixed.schema
     found = watch.lasting_reference(complete=False)
     reference = None
@@ -314,22 +333,23 @@ def _states(watch: Watch, now: _Now, recent: quality.Recent) -> list[str]:
         reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
     # Before there is a reference of a day it is not known how features are at night.
     whole_day = watch.fixed.training is not None or watch.first.end - watch.first.start >= DAY
-    codes = quality.states(_seen(schema, now.counts, now.design_effect), reference, recent if whole_day else None)
-    return [quality.STATES[code] for code in codes.tolist()]
+    return quality.states(_seen(schema, now.counts, now.design_effect), reference, recent if whole_day else None)
 
 
-def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window: Window, clock: int) -> quality.Recent:
+def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window: Window, clock: int) -> _Latest:
     """What is known up to now, in blocks as far as these go and then in panes of the window."""
     schema, block = watch.fixed.schema, tally.ladder.block
     end = (clock - watch.fixed.maturity) // block * block
     middle = (end - RECENT * block) // window.pane * window.pane
     # Two panes from before the window: until it holds nothing else they tell that a feature varied.
     first = window.bounds(clock, watch.fixed.maturity)[0] - 2 * window.pane
-    parts = []
+    parts, when = [], []
     for start, stop, width in ((max(middle, first), end, block), (first, middle, window.pane)):
         series, starts, sums = tally.stretches(watch.fixed.family, start, max(start, stop), width)
         own = np.flatnonzero(series == tally.series.number(now.code))
-        parts.append(sums[own[np.argsort(-starts[own])]])
+        own = own[np.argsort(-starts[own])]
+        parts.append(sums[own])
+        when.append(starts[own])
     hour = (end - 1) // HOUR
     before = [
         watch.history.at(code, [hour + later - ago])
@@ -337,9 +357,8 @@ def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window:
         for ago in SAME_HOURS
         for later in (0, 1)  # of what begins within this hour only the next one was wholly so
     ]
-    return quality.Recent(
-        _seen(schema, np.concatenate(parts), now.design_effect), _seen(schema, np.stack(before), now.design_effect)
-    )
+    panes, then = (_seen(schema, sums, now.design_effect) for sums in (np.concatenate(parts), np.stack(before)))
+    return _Latest(quality.Recent(panes, then), np.concatenate(when))
 
 
 def _seen(schema: Schema, counts: Integers, repeated: Floats) -> quality.Seen:

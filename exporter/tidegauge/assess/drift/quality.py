@@ -34,12 +34,15 @@ STATES: Final = (
     "out_of_range",
 )
 """What `states` gives are places in this."""
+BROKEN: Final = ("vanished", "invalid", "constant", "stuck")
+"""In these a feature tells the model nothing any more, or garbage."""
 
 LEAST_ROWS: Final = 30  # below, nothing is said of a window; a reference with fewer is none
 MARGIN: Final = 0.01  # a share has to rise by more than this to matter
 WRONG: Final = 1e-3  # at most so many windows in which a share is called too high without being so, over all features
 CHANCE: Final = 1e-6  # a feature is dead or constant only if chance would do it less often
 TESTED: Final = 4  # shares tested of a feature: bad, missing, unseen, out of range
+UNUSABLE: Final = 0.1  # a larger share of values of no use breaks a feature; a smaller one is missing in effect
 MOST_BAD: Final = LEAST_ROWS // 2  # so many values of the wrong type, and more than half of all: it is another type now
 
 
@@ -149,7 +152,7 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
         absent = upper_bound(seen.conditions[..., MISSING] / before, reference_size, level)
         never = seen.conditions[..., MISSING] == seen.rows
         found["vanished"] = gone & (~known | never | _unlikely(absent, size))
-        found["invalid"] = retyped | more(bad, seen.bad)
+        found["invalid"] = retyped | (more(bad, seen.bad) & (bad >= UNUSABLE * rows))
         alive = known & seen.varied
         reference_values = seen.values / before
         likeliest = upper_bound(np.nan_to_num(reference.largest) * reference_values, reference_values, level)
@@ -159,7 +162,10 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
             absences, rests = _latest_absences(recent), _latest_rests(recent)
             found["vanished"] |= known & (absences >= LEAST_ROWS) & _unlikely(absent, absences / spread)
             found["stuck"] = alive & ~single & (rests >= LEAST_ROWS) & _unlikely(likeliest, rests / spread)
-        found["missing"] = more(missing, seen.conditions[..., MISSING])
+            useless, given = _latest_useless(recent)
+            usual = upper_bound(seen.bad / before, (seen.rows - seen.conditions[..., MISSING]) / before, level)
+            found["invalid"] |= known & (useless >= LEAST_ROWS) & _too_many(useless / spread, given / spread, usual)
+        found["missing"] = more(missing, seen.conditions[..., MISSING]) | more(bad, seen.bad)
         # What was met once in the reference says how much there is that it did not meet (Good 1953, Biometrika 40:237).
         unseen = np.maximum(seen.conditions[..., UNSEEN], reference.singletons)
         found["unseen"] = more(current.conditions[..., UNSEEN], unseen)
@@ -183,13 +189,53 @@ def _unlikely(share: Floats, rows: Floats) -> Flags:
     return unlikely
 
 
+def _too_many(count: Floats, rows: Floats, share: Floats) -> Flags:
+    """Whether at least count of rows, of which this share should be so, are too unlikely to be chance."""
+    some: Flags = (count > 0) & (share < 1)
+    chance = special.betainc(np.where(some, count, 1.0), np.where(some, rows - count + 1, 1.0), np.minimum(share, 1.0))
+    unlikely: Flags = some & (chance < CHANCE)
+    return unlikely
+
+
+def lasting(recent: Recent, codes: Codes) -> Integers:
+    """For how many of the newest panes a feature (..., F) has been broken as its state says; 0 where it is not."""
+    panes = recent.panes
+    holds = {"vanished": _is_gone(panes), "invalid": _is_useless(panes), "constant": ~panes.varied}
+    holds["stuck"] = holds["constant"]
+    found = np.zeros(codes.shape, dtype=np.int64)
+    for state, flags in holds.items():
+        length = np.logical_and.accumulate(flags, axis=0).sum(axis=0)
+        found = np.where(codes == _code(state), length, found)
+    return found
+
+
+def _is_gone(seen: Seen) -> Flags:
+    gone: Flags = seen.conditions[..., MISSING] == seen.rows
+    return gone
+
+
+def _is_useless(seen: Seen) -> Flags:
+    """Most of what is there; or nothing is there."""
+    useless: Flags = 2 * seen.bad >= seen.rows - seen.conditions[..., MISSING]
+    return useless
+
+
+def _latest_useless(recent: Recent) -> tuple[Integers, Integers]:
+    """(values of no use since most have been so, all that are given since then); 0 where that is not news."""
+    panes, before = recent.panes, recent.before
+    given = panes.rows - panes.conditions[..., MISSING]
+    latest, length = _since(_is_useless(panes), given)
+    if before is not None:
+        length = np.where((_is_useless(before) & (before.bad >= MOST_BAD)).any(axis=0), 0, length)
+    return np.where(length > 0, np.where(latest, panes.bad, 0).sum(axis=0), 0), length
+
+
 def _latest_absences(recent: Recent) -> Integers:
     """Rows since a feature last had any value; 0 where that is not news: see `_since`."""
     panes, before = recent.panes, recent.before
-    _, length = _since(panes.conditions[..., MISSING] == panes.rows, panes.rows)
+    _, length = _since(_is_gone(panes), panes.rows)
     if before is not None:
-        usual = (before.conditions[..., MISSING] == before.rows) & (before.rows >= LEAST_ROWS)
-        length = np.where(usual.any(axis=0), 0, length)
+        length = np.where((_is_gone(before) & (before.rows >= LEAST_ROWS)).any(axis=0), 0, length)
     return length
 
 
@@ -206,8 +252,7 @@ def _latest_rests(recent: Recent) -> Integers:
     varied = (earlier & panes.varied).sum(axis=0)
     length = np.where((varied >= 2) & (2 * varied > earlier.sum(axis=0)), length, 0)
     if before is not None:
-        usual = ~before.varied & (before.values >= LEAST_ROWS)
-        length = np.where(usual.any(axis=0), 0, length)
+        length = np.where((~before.varied & (before.values >= LEAST_ROWS)).any(axis=0), 0, length)
     return length
 
 
