@@ -310,6 +310,57 @@ def test_a_broken_feature_has_its_state_within_a_window(tmp_path: Path, name: st
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [
+        ("amount", None, "vanished"),
+        ("amount", 3.25, "stuck"),
+        ("country", "de", "stuck"),
+        ("amount", "12.5", "invalid"),
+    ],
+)
+def test_a_feature_that_dies_is_named_within_half_an_hour_and_until_it_is_back(
+    tmp_path: Path, name: str, value: Any, state: str
+) -> None:
+    back = MOVED + 14
+    with running(tmp_path) as run:
+        change = broken(name, value)
+
+        def until_it_is_back(record: Record, hour: float) -> None:
+            if hour < back:
+                change(record, hour)
+
+        made = lines(records(21, hours=back + 1, change=until_it_is_back)[0])
+        write(run, made, until=MOVED)
+        assert states(run.page())[name] == "ok"
+        since, found = MOVED, []
+        for step in (0.25, 0.25, *[0.5] * 27):
+            write(run, made, since=since, until=since + step, step=step)
+            since += step
+            found.append(states(run.page())[name])
+        assert found[1] == state
+        at_last = "constant" if state == "stuck" else state
+        assert set(found[1:]) == {state, at_last} and found[-1] == at_last
+        write(run, made, since=back, until=back + 1)
+        assert states(run.page())[name] not in ("vanished", "stuck", "constant")
+
+
+def test_what_is_wrong_with_three_in_a_hundred_values_moves_the_feature(tmp_path: Path) -> None:
+    """So that an alert tells of every state, though most have none of their own."""
+    chance = np.random.default_rng(22)
+
+    def spoiled(record: Record, hour: float) -> None:
+        if hour >= MOVED:
+            for name, value in (("amount", 1e7), ("items", "3"), ("country", "xx"), ("member", None)):
+                if chance.random() < 0.03:
+                    record["features"][name] = value
+
+    page = page_of(tmp_path, records(23, hours=MOVED + 13, change=spoiled), until=MOVED + 13)
+    assert moved(page) == {"amount", "items", "country", "member"}
+    found = states(page)
+    assert [found[name] for name in FEATURES] == ["out_of_range", "missing", "unseen", "missing", "ok"]
+
+
 def test_a_feature_that_is_renamed_vanishes_and_appears(tmp_path: Path) -> None:
     def renamed(record: Record, hour: float) -> None:
         if hour >= MOVED:
