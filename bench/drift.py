@@ -365,7 +365,7 @@ def reopened(directory: Path) -> Iterator[tuple[Pipeline, Callable[[str], Mappin
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures what watching features for drift costs.")
     parser.add_argument("--predictions", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--month", type=int, default=200_000, help="predictions of the logs that last a month")
     parser.add_argument("--peers", type=Path, default=THEIR_PYTHON, help="the Python of NannyML and alibi-detect")
     parser.add_argument("--directory", type=Path, help="where the logs go for the while; default: a temporary place")
