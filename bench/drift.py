@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,7 @@ from tidegauge.pipeline.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from tidegauge.assess.detectors.detector import Context
+    from tidegauge.pipeline.pipeline import Pipeline
 
 RELEASE: Final = workload.Shape(canary=(-0.1, 0.5))
 TWELVE: Final = len(workload.FEATURES)
@@ -57,6 +58,7 @@ JOB, PAGES, NONE = "whole job, 12 features", "the same, a page every block", "wh
 WIDE, SOME = f"whole job, {MANY} features", f"whole job, 12 of {MANY} features"
 PARSE, WIDE_PARSE = "parse alone", f"parse alone, {MANY} features"
 ONE_THREAD: Final = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "ARROW")}
+QUIET: Final = {"TRANSFORMERS_NO_ADVISORY_WARNINGS": "1"}
 PAGES_TIMED: Final = 7
 AHEAD: Final = {PANDAS: 2.3, NANNYML: 2.7, ALIBI: 1.9}
 """How many times as long as the whole job they should take."""
@@ -89,8 +91,8 @@ def make_logs(directory: Path, predictions: int, shape: workload.Shape, trained_
 
 def labelled(directory: Path) -> Path:
     """The predictions of a log with their labels beside them, as training data has them."""
-    told = map(json.loads, (directory / workload.FEEDBACK).open())
-    labels = {one["prediction_id"]: one["label"] for one in told}
+    with (directory / workload.FEEDBACK).open() as told:
+        labels = {one["prediction_id"]: one["label"] for one in map(json.loads, told)}
     rows = directory / "rows.jsonl"
     with (directory / workload.PREDICTIONS).open() as asked, rows.open("w") as file:
         for line in asked:
@@ -172,7 +174,9 @@ def ours(case: str, directory: Path, core: int) -> Run:
 
 def theirs(case: str, directory: Path, python: Path, core: int) -> Run:
     """One peer, held to one thread as it is to one core."""
-    wall, cpu, printed = run([python, "-W", "ignore", "-m", "bench.drift_peers", case, directory], core, ONE_THREAD)
+    wall, cpu, printed = run(
+        [python, "-W", "ignore", "-m", "bench.drift_peers", case, directory], core, ONE_THREAD | QUIET
+    )
     said = json.loads(printed.splitlines()[-1])
     return Run(said["work"], cpu, wall, said)
 
@@ -214,7 +218,7 @@ def speed_cases(directory: Path, predictions: int, python: Path, core: int) -> d
         if to_be_had(place, case):
             cases[name] = partial(theirs, case, logs, place, core)
         else:
-            print(f"{name} is not to be had here (make .tools/.peers-installed): no comparison with it.\n")
+            print(f"{name} is not to be had here (make .tools/.peers-looked-for): no comparison with it.\n")
     return cases
 
 
@@ -312,13 +316,9 @@ def held_table(directory: Path, predictions: int) -> None:
 
 def held(directory: Path) -> dict[str, float]:
     """Of the whole job and its state: bytes of all tables of features, CPU seconds of a sealed block and of a page."""
-    from tidegauge.config.load import load
     from tidegauge.pipeline.features import Features
-    from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
     from tidegauge.pipeline.publication import view
-    from tidegauge.pipeline.reference import References
     from tidegauge.publish.render import LabelCache, render_lines
-    from tidegauge.state.store import Store
     from tidegauge.tally.blocks import ARRIVALS, SealedBlock
 
     shutil.rmtree(directory / "state", ignore_errors=True)
@@ -333,26 +333,39 @@ def held(directory: Path) -> dict[str, float]:
 
     with mock.patch.object(Features, "seal", timed):
         whole_job(directory)
-    settings = load(directory / "tidegauge.yml")
-    references = References().updated(settings)
-    with closing(Store.open(settings.state, schema=SCHEMA)) as store:
-        pipeline = Pipeline(settings, store, store.load(), references.all)
+    with reopened(directory) as (pipeline, scores):
         tables = [table for engine in pipeline.engines.values() for table in engine.tables()]
         counted = sum(table.nbytes for table in tables if table.name.startswith("fraud/features"))
         labels, pages = LabelCache(), []
         for _ in range(PAGES_TIMED):
             started = time.process_time()
-            parts = [view(one, references.scores(name), pipeline.clock) for name, one in pipeline.engines.items()]
+            parts = [view(one, scores(name), pipeline.clock) for name, one in pipeline.engines.items()]
             render_lines([sample for part in parts for sample in part.samples], labels).page(openmetrics=False)
             pages.append(time.process_time() - started)
-        pipeline.close()
     return {"counted": counted, "block": statistics.fmean(sealed), "page": statistics.median(pages)}
+
+
+@contextmanager
+def reopened(directory: Path) -> Iterator[tuple[Pipeline, Callable[[str], Mapping[str, float]]]]:
+    """What a whole job has saved, at work again, and what gives the scores of a model on its reference."""
+    from tidegauge.config.load import load
+    from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
+    from tidegauge.pipeline.reference import References
+    from tidegauge.state.store import Store
+
+    settings = load(directory / "tidegauge.yml")
+    references = References().updated(settings)
+    with (
+        closing(Store.open(settings.state, schema=SCHEMA)) as store,
+        closing(Pipeline(settings, store, store.load(), references.all)) as pipeline,
+    ):
+        yield pipeline, references.scores
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measures what watching features for drift costs.")
     parser.add_argument("--predictions", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--month", type=int, default=200_000, help="predictions of the logs that last a month")
     parser.add_argument("--peers", type=Path, default=THEIR_PYTHON, help="the Python of NannyML and alibi-detect")
     parser.add_argument("--directory", type=Path, help="where the logs go for the while; default: a temporary place")
