@@ -289,9 +289,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _watched(
         "weekends",
-        'on weekends traffic is 30 % less, "1" is said 30 % more often, and customers are others; for five weeks',
+        'on weekends traffic is 30 % less, "1" is said 30 % more often, and customers are others; for three weeks',
         "nothing: held against the same hours of the week no weekend is drift",
-        days=35,
+        days=21,
         rate=0.1,
         features=_features(weekend=True),
         weekend=0.3,
