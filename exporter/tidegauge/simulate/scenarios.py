@@ -265,7 +265,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "dead-feature",
         "after three days the supplier of device_risk fails, and a 0 stands in its place; the model is wrong 8 times "
         "in 100, before 5 times",
-        "device_risk is stuck, within half an hour, then constant; not a feature without drift",
+        "device_risk is stuck, within an hour or so, and later constant: no feature without drift",
         days=4,
         versions=(_version("v1", steps((0, 0.95), (3 / 4, 0.92))),),
         features=_features(risk=Fault(frozen=steps((0, 0.0), (3 / 4, 1.0)))),
