@@ -265,7 +265,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         "dead-feature",
         "after three days the supplier of device_risk fails, and a 0 stands in its place; the model is wrong 8 times "
         "in 100, before 5 times",
-        "device_risk is stuck, within half an hour, then constant; not a feature without drift",
+        "device_risk is stuck, within an hour or so, and later constant: no feature without drift",
         days=4,
         versions=(_version("v1", steps((0, 0.95), (3 / 4, 0.92))),),
         features=_features(risk=Fault(frozen=steps((0, 0.0), (3 / 4, 1.0)))),
@@ -289,9 +289,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     _watched(
         "weekends",
-        'on weekends traffic is 30 % less, "1" is said 30 % more often, and customers are others; for five weeks',
+        'on weekends traffic is 30 % less, "1" is said 30 % more often, and customers are others; for three weeks',
         "nothing: held against the same hours of the week no weekend is drift",
-        days=35,
+        days=21,
         rate=0.1,
         features=_features(weekend=True),
         weekend=0.3,
