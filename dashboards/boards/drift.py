@@ -218,7 +218,7 @@ BOARD = Board(
                     "First sign of it",
                     "When the earliest of what is detected now seems to have begun.",
                     f"min({_run('start_timestamp_seconds')}) * 1000",
-                    unit="dateTimeFromNow",
+                    unit="dateTimeAsIso",
                     empty="Nothing is detected now",
                 ),
                 stat(

@@ -145,6 +145,10 @@ class Features:
         if self._buffer is not None:
             self._buffer.add(rows, units)
 
+    def enough_until(self) -> int | None:
+        """The end (ms) of the block that must be sealed for bins to be learned; None: it is not known, or they are."""
+        return None if self._buffer is None else self._buffer.enough_until(self._block)
+
     def due(self, sealed_until: int) -> int | None:
         """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
         return None if self._buffer is None else self._buffer.ripe(sealed_until, self._block)
@@ -351,7 +355,7 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     places = dict(zip(schema.names, schema.layout.spots, strict=True))
     for name, spot in zip(reference.schema.names, reference.schema.layout.spots, strict=True):
         counts[places[name].start : places[name].end] = reference.counts[spot.start : spot.end]
-    return counts
+    return schema.expecting_new(counts)
 
 
 def _learned_pca(values: FeatureValues, numbers: int) -> Pca | None:

@@ -7,7 +7,7 @@ The hours of the past rest in a `HourlyHistory`; all else here is small and save
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -37,13 +37,27 @@ FIRST_LASTS: Final = DAY
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A version whose rows are weighed, and what they are held against."""
+    """A version whose rows are weighed, and what they are held against; both by number of a sample."""
 
     version: str
     reference: str
-    counts: Integers  # (columns,) of the reference
-    design_effect: Floats  # (F,) of the reference's rows
+    now: int
+    then: int
     stratum: int = 0
+
+
+@dataclass(slots=True)
+class Samples:
+    """What is weighed together: of each sample its counts (columns,) and design effect (F,)."""
+
+    counts: list[Integers] = field(default_factory=list)
+    design_effects: list[Floats] = field(default_factory=list)
+
+    def add(self, counts: Integers, repeated: Floats) -> int:
+        """The number of the sample."""
+        self.counts.append(counts)
+        self.design_effects.append(repeated)
+        return len(self.counts) - 1
 
 
 @dataclass(slots=True)
@@ -132,28 +146,20 @@ class Watch:
         """Brings what waits into the evidence, of all streams at once."""
         fixed, start, rows = self.fixed, self.waiting_since, self.waiting
         self.waiting = {}
-        repeated = dict(zip(rows, self._design_effects(list(rows)), strict=True))
-        streams = list(self._held(start, rows, repeated))
+        samples = Samples()
+        streams = list(self._held(start, rows, samples))
         if not streams:
             return
-        compared = fixed.schema.compared(
-            np.stack([*(now.counts for now in rows.values()), *(one.counts for one in streams)])
-        )
-        place = {version: number for number, version in enumerate(rows)}
-        now, then = compared[[place[one.version] for one in streams]], compared[len(rows) :]
-        size = then.sum(axis=-1)
-        block = Block(
-            start,
-            now,
-            then / np.maximum(size, 1.0)[..., None],
-            size,
-            np.stack([repeated[one.version] for one in streams]),
-            np.stack([one.design_effect for one in streams]),
-            np.array([[one.stratum] for one in streams]),
-        )
+        compared = fixed.schema.compared(np.array(samples.counts))
+        size = compared.sum(axis=-1)
+        shares = compared / np.maximum(size, 1.0)[..., None]
+        repeated = np.array(samples.design_effects)
+        now, then = [one.now for one in streams], [one.then for one in streams]
+        strata = np.array([[one.stratum] for one in streams])
+        block = Block(start, compared[now], shares[then], size[then], repeated[now], repeated[then], strata)
         names = [(one.version, one.reference) for one in streams]
-        empty = Evidence.empty(fixed.schema.real.shape)
-        states = evidence.stack([self.streams.get(name, empty) for name in names])
+        nothing = Evidence.empty(fixed.schema.real.shape)
+        states = evidence.stack([self.streams.get(name, nothing) for name in names])
         needed = strictest_log(self.threshold_log(), len(fixed.schema.features))
         states = evidence.advance(states, block, fixed.schema.real, needed)
         self.streams.update(zip(names, evidence.split(states), strict=True))
@@ -176,10 +182,6 @@ class Watch:
     def design_effect(self, version: str) -> Floats:
         """Of each feature (F,), from how often units came back in the last days."""
         return design_effect(self.units.total(version), self.fixed.icc)
-
-    def _design_effects(self, versions: Sequence[str]) -> Floats:
-        """The same of each version (V, F)."""
-        return design_effect(np.stack([self.units.total(version) for version in versions]), self.fixed.icc)
 
     def forget(self, version: str) -> None:
         """Drops the evidence of a version. Its hours are kept under its code: see `HourlyHistory.forget`."""
@@ -204,21 +206,24 @@ class Watch:
             return None
         return found if not complete or found[0] in fixed.drift.references else None
 
-    def _held(self, start: int, rows: Mapping[str, Rows], repeated: Mapping[str, Floats]) -> Iterator[Held]:
-        """Each version against each of its references; `repeated` are the design effects of the versions."""
-        wanted, lasting = self.fixed.drift.references, self.lasting_reference()
-        hour = start // HOUR
+    def _held(self, start: int, rows: Mapping[str, Rows], samples: Samples) -> Iterator[Held]:
+        """Each version with rows against each of its references."""
+        wanted, lasting, hour = self.fixed.drift.references, self.lasting_reference(), start // HOUR
         same_hours = self.history.same_hours(hour, hour)
-        for version, now in rows.items():
+        numbers = {version: samples.add(now.counts, self.design_effect(version)) for version, now in rows.items()}
+        if lasting is not None:
+            name, counts, repeated = lasting
+            last = samples.add(counts, repeated)
+        for version, number in numbers.items():
             if lasting is not None:
-                yield Held(version, *lasting)
-            before = self.waiting_baselines.get(version, "")
-            if PREVIOUS_VERSION in wanted and before in rows:
-                yield Held(version, PREVIOUS_VERSION, rows[before].counts, repeated[before], start)
+                yield Held(version, name, number, last)
+            baseline = numbers.get(self.waiting_baselines.get(version, ""))
+            if PREVIOUS_VERSION in wanted and baseline is not None:
+                yield Held(version, PREVIOUS_VERSION, number, baseline, start)
             if TRAILING in wanted:
-                past = self.history.at(now.code, same_hours)
+                past = self.history.at(rows[version].code, same_hours)
                 if past.any():
-                    yield Held(version, TRAILING, past, repeated[version], hour)
+                    yield Held(version, TRAILING, number, samples.add(past, samples.design_effects[number]), hour)
 
     # ---------------------------------------------------------------- state
 
