@@ -15,6 +15,7 @@ from tidegauge.config.drift_definitions import DRIFT_DEFINITIONS, FEATURE_STATE_
 from tidegauge.config.settings import DRIFT_REFERENCES, DRIFT_STATISTICS, FEATURE_KINDS, Drift
 
 PAGE = (DOCS / "drift.md").read_text(encoding="utf-8")
+RATES = (DOCS / "statistics-rates.md").read_text(encoding="utf-8")
 QUANTILES = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
 SHARES = np.diff(QUANTILES, prepend=0, append=1)
 Shares = Sequence[float] | NDArray[np.float64]
@@ -87,6 +88,34 @@ def test_a_shift_shows_in_a_window_after_the_time_that_is_said() -> None:
     for window, early, late in ((24, 4.5, 5.5), (7 * 24, 30, 36)):
         before, after = (psi(SHARES + (bell(0.5) - SHARES) * hours / window, SHARES) for hours in (early, late))
         assert before < Drift().minimum_effect < after
+
+
+def rate(group: str, cell: str) -> float:
+    """In 100, of the page of simulated rates."""
+    found = re.findall(rf"^\| {re.escape(group)} \| {re.escape(cell)} \| ([\d.]+) \|", RATES, re.M)
+    assert len(found) == 1, cell
+    return 100 * float(found[0])
+
+
+def test_what_is_missed_is_as_the_simulations_have_it() -> None:
+    rows = dict(re.findall(r"^\| (.*?) \| (.*?) \|$", section("How often it is wrong, and what it misses"), re.M))
+    cells = {
+        "5 of 30 in 100 of a category go to one of 20, 5,000 predictions": "from 30 % to 20 %",
+        "to one of 10": "from 30 % to 10 %",
+        "to another of 25": "from 30 % to 25 %",
+        "5 of 20 in 100 go to all others alike": "from 20 % to all others",
+        "5 of 30 in 100 go to all others alike": "from 30 % to all others",
+    }
+    for row, cell in cells.items():
+        of_10_000, of_100_000 = (
+            rate("a shift missed, or not ranked first", f"12 categories 5 points {cell}, 5,000 rows, reference {size}")
+            for size in ("10,000", "100,000")
+        )
+        shown, bracketed = re.findall(r"in ([\d.]+) % \(([\d.]+|none)", rows[row])[0]
+        assert float(shown) == pytest.approx(of_10_000, abs=0.5 if of_10_000 > 10 else 0.05)
+        assert float(bracketed.replace("none", "0")) == pytest.approx(of_100_000, abs=0.5 if of_100_000 > 10 else 0.05)
+    quiet = re.findall(r"^\| false detection in a window \| [\d,]+ rows.* \| ([\d.]+) \| [\d.]+ \| 0.01", RATES, re.M)
+    assert "in none of 8,000 windows" in PAGE and {float(one) for one in quiet} == {0.0}
 
 
 def test_thresholds_that_people_know_are_exceeded_by_noise_as_often_as_is_said() -> None:
