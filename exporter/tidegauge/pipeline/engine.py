@@ -390,6 +390,11 @@ class Engine:
         self.join.widen_sample(clock)
         self._recycle(clock)
 
+    def could_learn(self, read_until: int) -> bool:
+        """Whether `advance` would learn the bins of features now; until then rows pile up that are not counted."""
+        needed = self.features.enough_until()
+        return needed is not None and read_until - self.model.grace >= needed
+
     def _learn_features(self) -> None:
         """Once there is enough to learn bins from, counts in them what has arrived so far."""
         until = self.features.due(self.sealing.arrivals_until)

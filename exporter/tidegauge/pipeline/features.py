@@ -39,6 +39,7 @@ from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.joint import Pca, learn_pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION, RECONSTRUCTION, SCORE, reconstructs, watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
@@ -143,6 +144,10 @@ class Features:
         """Rows that have just arrived, with the hashes of their unit ids (0: none)."""
         if self._buffer is not None:
             self._buffer.add(rows, units)
+
+    def enough_until(self) -> int | None:
+        """The end (ms) of the block that must be sealed for bins to be learned; None: it is not known, or they are."""
+        return None if self._buffer is None else self._buffer.enough_until(self._block)
 
     def due(self, sealed_until: int) -> int | None:
         """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
@@ -324,7 +329,8 @@ class Features:
         past = HourlyHistory(history_table(self.model.name), is_count, self.model.drift.trailing, history)
         training = None if self._training is None else _fitted(self._training, schema)
         self.schema, self.counter = schema, counter
-        self.watch = begin(Fixed(schema, icc, self.model.drift, training, self._block), past)
+        drift, together = self.model.drift, promised(self.model)
+        self.watch = begin(Fixed(schema, icc, drift, training, self._block, watched=together), past)
         self._changed = True
 
     def _given_icc(self, schema: Schema) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ from tidegauge.tally.family import Family, no_contribution
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import learn_categorical, learn_numeric
 from tidegauge.tally.features.schema import CategoricalBins, Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
@@ -132,11 +133,12 @@ class LabelDrift:
         series, sums = found
         texts = self._versions()
         nobody = np.zeros(unit_family.GROUPS, dtype=np.int64)
-        rows = {}
-        for row, code in enumerate(now.split(series)[0].tolist()):
-            labelled = int(self.schema.compared(sums[row]).sum())
-            if texts[code] != OTHER and labelled:
-                rows[texts[code]] = Rows(code, sums[row], nobody, labelled)
+        labelled = self.schema.compared(sums).sum(axis=(1, 2)).astype(np.int64)
+        rows = {
+            texts[code]: Rows(code, sums[row], nobody, labels)
+            for row, (code, labels) in enumerate(zip(now.split(series)[0].tolist(), labelled.tolist(), strict=True))
+            if texts[code] != OTHER and labels
+        }
         self.watch.advance(block.start, rows, live_baselines(now.releases, block.start))
         self._changed = True
 
@@ -232,8 +234,8 @@ class LabelDrift:
             history = None
         past = HourlyHistory(table_names(self.model.name)[1], is_count, self.model.drift.trailing, history)
         given = None if self._given is None or self._given.schema.id != schema.id else self._given.counts
-        drift = self.model.drift
-        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity)
+        drift, together = self.model.drift, promised(self.model)
+        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity, together)
         # The counter takes labels for answers, and counts them alike.
         alike = Schema((replace(schema.features[0], name=PREDICTION),))
         self._counter = FeatureCounter(alike, replace(self.model, features=()))

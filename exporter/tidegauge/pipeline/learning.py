@@ -29,31 +29,38 @@ class LearningBuffer:
         self._rows: list[Rows] = []
         self._units: list[NDArray[np.uint64]] = []
         self._bytes = 0  # of vectors
+        self._earliest = np.zeros(0, dtype=np.int64)  # times of the first predictions, as many as are needed
         if saved:
             rows, units = _unpack(saved)
-            self._rows, self._units = [rows], [units]
-            self._bytes = _vector_bytes(rows)
+            self._hold(rows, units)
 
     def __len__(self) -> int:
         return sum(map(len, self._rows))
 
     def add(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
         """`units` are the hashes of unit ids (0: none); None where no row has one."""
-        self._rows.append(_slim(rows))
+        self._hold(_slim(rows), np.zeros(len(rows), dtype=np.uint64) if units is None else units)
+
+    def _hold(self, rows: Rows, units: NDArray[np.uint64]) -> None:
+        self._rows.append(rows)
+        self._units.append(units)
         self._bytes += _vector_bytes(rows)
-        self._units.append(np.zeros(len(rows), dtype=np.uint64) if units is None else units)
+        times = np.concatenate([self._earliest, rows.time])
+        self._earliest = np.partition(times, self._needed - 1)[: self._needed] if len(times) > self._needed else times
+
+    def enough_until(self, block: int) -> int | None:
+        """The end (ms) of the first block up to which there are enough predictions; None: there are not yet."""
+        if len(self._earliest) < self._needed:
+            return None
+        return int(self._earliest.max()) // block * block + block
 
     def ripe(self, sealed_until: int, block: int) -> int | None:
-        """The end (ms) of the time that is enough to learn from: of the first block with which it is; None: wait."""
-        if not len(self):
-            return None
-        time = np.sort(np.concatenate([rows.time for rows in self._rows]))
-        if len(time) >= self._needed:
-            end = int(time[self._needed - 1]) // block * block + block
-            if end <= sealed_until:
-                return end
-        full = len(time) >= MOST * self._needed or self._bytes >= MOST_BYTES
-        return int(time[-1]) + 1 if full else None
+        """The end (ms) of the time that is enough to learn from; None: wait."""
+        end = self.enough_until(block)
+        if end is not None and end <= sealed_until:
+            return end
+        full = len(self) >= MOST * self._needed or self._bytes >= MOST_BYTES
+        return max(int(rows.time.max()) for rows in self._rows) + 1 if full else None
 
     def all(self) -> tuple[Rows, NDArray[np.uint64]]:
         """Everything held, in order of arrival."""

@@ -265,8 +265,12 @@ class Pipeline:
                 self._predictions(reader, batch, clock)
             else:
                 self._feedback(batch, clock)
-        if self.clock - self._advanced.get("", -ALWAYS) >= self._stride():
+        if self.clock - self._advanced.get("", -ALWAYS) >= self._stride() or self._could_learn():
             self.advance()
+
+    def _could_learn(self) -> bool:
+        until = min(self.clock, self.read_until())
+        return any(engine.could_learn(until) for engine in self.engines.values())
 
     def _stride(self) -> int:
         """How far a log clock may run before panes must age, so that a long replay does not pile up fine panes."""

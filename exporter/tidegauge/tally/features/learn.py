@@ -85,28 +85,34 @@ def learn_numeric(name: str, values: NDArray[np.float64], counts: NDArray[np.int
     taken for a constant 0. What lies beyond the largest edge that bins may have is outside them.
     """
     held = np.clip(values, -LARGEST_EDGE, LARGEST_EDGE) + 0.0  # no -0.0
-    distinct, place = np.unique(held, return_inverse=True)
+    distinct, seen = np.unique(held, return_counts=True) if counts is None else _weighed(held, counts)
     if not len(distinct):
         return NumericBins(name, (0.0, 0.0))
     if len(distinct) == 1:
         return NumericBins(name, (float(distinct[0]), float(distinct[0])))
-    numbers = distinct.tolist()
-    if len(numbers) <= FEW_VALUES:
+    if len(distinct) <= FEW_VALUES:
+        numbers = distinct.tolist()
         halves = [_between(low, high) for low, high in itertools.pairwise(numbers)]
         return NumericBins(name, _ascending([numbers[0], *halves, numbers[-1]]))
-    seen = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(seen, place, 1 if counts is None else counts)
     # The least number that at least so much lies at or below, in whole numbers.
     below = np.cumsum(seen)
     total = int(below[-1])
-    chosen = Counter([0, len(numbers) - 1])
+    chosen = Counter([0, len(distinct) - 1])
     chosen.update(int(np.searchsorted(below, -(-quantile * total // 100))) for quantile in QUANTILES)
-    edges = [numbers[rank] for rank in chosen]
+    edges = [float(distinct[rank]) for rank in chosen]
     for rank, times in chosen.items():
         if times > 1:
-            low = min(rank, len(numbers) - 2)
-            edges.append(_between(numbers[low], numbers[low + 1]))
+            low = min(rank, len(distinct) - 2)
+            edges.append(_between(float(distinct[low]), float(distinct[low + 1])))
     return NumericBins(name, _ascending(edges))
+
+
+def _weighed(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distinct values, and how often each was seen."""
+    distinct, place = np.unique(values, return_inverse=True)
+    seen = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(seen, place, counts)
+    return distinct, seen
 
 
 def learn_categorical(name: str, counts: Mapping[str, int], *, boolean: bool = False) -> CategoricalBins:
@@ -133,12 +139,12 @@ def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArr
     known = [(sample, sample.unit) for sample in samples if sample.unit is not None and len(sample)]
     if not known:
         return alike
-    units = np.concatenate([unit for _, unit in known])
+    units = _Units(np.concatenate([unit for _, unit in known]))
     features = {feature.name: feature for feature in watched(model)}
     for number, bins in enumerate(schema.features):
         feature = features.get(bins.name)
         if feature is not None and (feature.kind == NUMERIC) == isinstance(bins, NumericBins):
-            alike[number] = icc(units, np.concatenate([_places(sample, feature, bins) for sample, _ in known]))
+            alike[number] = units.icc(np.concatenate([_places(sample, feature, bins) for sample, _ in known]))
     return alike
 
 
@@ -149,19 +155,32 @@ def icc(units: NDArray[np.uint64], places: NDArray[np.integer]) -> float:
     squared shares of the bins (Fleiss' kappa: "Measuring nominal scale agreement among many raters", 1971).
     0 if no unit repeats or all rows are alike; 1 if there are fewer than 100 pairs, which is on the safe side.
     """
-    held = np.flatnonzero(units)
-    _, unit, repeats = np.unique(units[held], return_inverse=True, return_counts=True)
-    pairs = _pairs(repeats)
-    if not pairs:
-        return 0.0
-    if pairs < FEWEST_PAIRS:
-        return 1.0
-    _, place, filled = np.unique(places, return_inverse=True, return_counts=True)
-    _, together = np.unique(unit.astype(np.int64) * len(filled) + place[held], return_counts=True)
-    by_chance = float(np.sum((filled / len(units)) ** 2))
-    if by_chance >= 1.0:
-        return 0.0
-    return min(1.0, max(0.0, (_pairs(together) / pairs - by_chance) / (1.0 - by_chance)))
+    return _Units(units).icc(places)
+
+
+class _Units:
+    """Units of n rows (0: one of its own), told apart once for all features."""
+
+    def __init__(self, units: NDArray[np.uint64]) -> None:
+        held = np.flatnonzero(units)
+        _, unit, repeats = np.unique(units[held], return_inverse=True, return_counts=True)
+        again = np.flatnonzero(repeats[unit] > 1)  # no other row is half of a pair
+        self._again = held[again]
+        self._unit = unit[again].astype(np.int64)
+        self._pairs = _pairs(repeats)
+
+    def icc(self, places: NDArray[np.integer]) -> float:
+        """See `icc`."""
+        if not self._pairs:
+            return 0.0
+        if self._pairs < FEWEST_PAIRS:
+            return 1.0
+        filled = np.bincount(places)
+        by_chance = float(np.sum((filled[filled > 0] / len(places)) ** 2))
+        if by_chance >= 1.0:
+            return 0.0
+        _, together = np.unique(self._unit * len(filled) + places[self._again], return_counts=True)
+        return min(1.0, max(0.0, (_pairs(together) / self._pairs - by_chance) / (1.0 - by_chance)))
 
 
 def _pairs(repeats: NDArray[np.integer]) -> float:

@@ -19,7 +19,7 @@ from tidegauge.config.watched import embedding_names, numeric_names
 from tidegauge.join.rows import FeatureValues, usual_length
 from tidegauge.tally.features.embedding import LARGEST_DIMENSION, Projection, learn_projection
 from tidegauge.tally.features.joint import Standard, learn_standard
-from tidegauge.tally.features.watched import FEWEST_NUMBERS
+from tidegauge.tally.features.watched import FEWEST_NUMBERS, watched
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +78,11 @@ def vector_places(model: Model) -> dict[str, int]:
     if model.drift.multivariate and FEWEST_NUMBERS <= numbers <= LARGEST_DIMENSION:
         places[INPUTS] = TOGETHER
     return places
+
+
+def promised(model: Model) -> int:
+    """How many things share the promise on false alarms of drift: all that is binned, all vectors, and the label."""
+    return len(watched(model)) + len(vector_places(model)) + 1
 
 
 def learn_vector(model: Model, name: str, values: FeatureValues) -> Vector:
