@@ -345,6 +345,21 @@ def test_a_feature_that_dies_is_named_within_half_an_hour_and_until_it_is_back(
         assert states(run.page())[name] not in ("vanished", "stuck", "constant")
 
 
+@pytest.mark.parametrize(("released", "state"), [(True, "stuck"), (False, "ok")])
+def test_on_the_first_day_only_a_baseline_tells_that_a_feature_does_not_sleep(
+    tmp_path: Path, released: bool, state: str
+) -> None:
+    def change(record: Record, hour: float) -> None:
+        if hour >= 3 and (record["prediction_id"] % 2 or not released):
+            record["version"] = "v2" if released else "v1"
+            if hour >= 6:
+                record["features"]["amount"] = 3.25
+
+    page = page_of(tmp_path, records(22, hours=8, rate=400, change=change), until=8)
+    assert states(page, "v2" if released else "v1")["amount"] == state
+    assert states(page, "v1")["items"] == "ok"
+
+
 def test_what_is_wrong_with_three_in_a_hundred_values_moves_the_feature(tmp_path: Path) -> None:
     """So that an alert tells of every state, though most have none of their own."""
     chance = np.random.default_rng(22)

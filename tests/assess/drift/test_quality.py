@@ -217,6 +217,13 @@ class TestStuck:
         few = hours(lively, lively, seen(29, varied=False), lively)
         assert state(seen(100), reference(), Recent(tonight.panes, few)) == "stuck"
 
+    @pytest.mark.parametrize(("awake", "expected"), [(True, "stuck"), (False, "ok")])
+    def test_what_may_sleep_for_all_that_is_known_is_not_judged_by_its_latest_panes(
+        self, awake: bool, expected: str
+    ) -> None:
+        latest = panes([15, 15, 35, 35], [0, 0, 1, 1]).panes
+        assert state(seen(100), reference(), Recent(latest, awake=np.array([awake]))) == expected
+
 
 class TestGone:
     """A feature of which the latest records have nothing is not waited for until the window has none."""

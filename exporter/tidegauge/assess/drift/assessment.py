@@ -331,9 +331,7 @@ def _states(watch: Watch, now: _Now, recent: quality.Recent) -> quality.Codes:
         seen = _seen(schema, counts, repeated)
         once = np.rint(schema.new * seen.values).astype(np.int64)
         reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
-    # Before there is a reference of a day it is not known how features are at night.
-    whole_day = watch.fixed.training is not None or watch.first.end - watch.first.start >= DAY
-    return quality.states(_seen(schema, now.counts, now.design_effect), reference, recent if whole_day else None)
+    return quality.states(_seen(schema, now.counts, now.design_effect), reference, recent)
 
 
 def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window: Window, clock: int) -> _Latest:
@@ -358,7 +356,21 @@ def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window:
         for later in (0, 1)  # of what begins within this hour only the next one was wholly so
     ]
     panes, then = (_seen(schema, sums, now.design_effect) for sums in (np.concatenate(parts), np.stack(before)))
-    return _Latest(quality.Recent(panes, then), np.concatenate(when))
+    awake = None if _knows_a_day(watch) else _varies(tally, watch, baseline, end - 2 * block, end)
+    return _Latest(quality.Recent(panes, then, awake), np.concatenate(when))
+
+
+def _knows_a_day(watch: Watch) -> bool:
+    """Whether there is a reference of a day: before, it is not known how features are at night."""
+    return watch.fixed.training is not None or watch.first.end - watch.first.start >= DAY
+
+
+def _varies(tally: Tally, watch: Watch, version: _Now | None, start: int, end: int) -> Flags:
+    """Which features (F,) have varied in a version from start to end (ms)."""
+    series, _, sums = tally.stretches(watch.fixed.family, start, end, tally.ladder.block)
+    own = np.zeros(len(series), dtype=np.bool_) if version is None else series == tally.series.number(version.code)
+    varied: Flags = np.logical_or.reduce(watch.fixed.schema.varied(sums[own]), axis=0)
+    return varied
 
 
 def _seen(schema: Schema, counts: Integers, repeated: Floats) -> quality.Seen:

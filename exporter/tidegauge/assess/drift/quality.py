@@ -81,6 +81,7 @@ class Recent:
 
     panes: Seen  # (P, ..., F); a pane that begins with another value than the one before ended with has varied
     before: Seen | None = None  # (H, ..., F): these hours of the day and of the week before
+    awake: Flags | None = None  # (..., F): features that do not sleep at this hour, for all that is known; None: all
 
 
 def largest_share(compared: ArrayLike, real: ArrayLike) -> Floats:
@@ -159,12 +160,13 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
         single = ~current.varied & (values > 0)
         found["constant"] = alive & single & _unlikely(likeliest, values / spread)
         if recent is not None:
+            awake = known if recent.awake is None else known & recent.awake
             absences, rests = _latest_absences(recent), _latest_rests(recent)
-            found["vanished"] |= known & (absences >= LEAST_ROWS) & _unlikely(absent, absences / spread)
-            found["stuck"] = alive & ~single & (rests >= LEAST_ROWS) & _unlikely(likeliest, rests / spread)
+            found["vanished"] |= awake & (absences >= LEAST_ROWS) & _unlikely(absent, absences / spread)
+            found["stuck"] = awake & alive & ~single & (rests >= LEAST_ROWS) & _unlikely(likeliest, rests / spread)
             useless, given = _latest_useless(recent)
             usual = upper_bound(seen.bad / before, (seen.rows - seen.conditions[..., MISSING]) / before, level)
-            found["invalid"] |= known & (useless >= LEAST_ROWS) & _too_many(useless / spread, given / spread, usual)
+            found["invalid"] |= awake & (useless >= LEAST_ROWS) & _too_many(useless / spread, given / spread, usual)
         found["missing"] = more(missing, seen.conditions[..., MISSING]) | more(bad, seen.bad)
         # What was met once in the reference says how much there is that it did not meet (Good 1953, Biometrika 40:237).
         unseen = np.maximum(seen.conditions[..., UNSEEN], reference.singletons)
