@@ -224,7 +224,8 @@ def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bi
     # First as all bins have moved, then as these two have.
     rows = np.concatenate([n, current[row, most] + current[row, least]])
     totals, gains = (
-        np.concatenate([one.sum(axis=-1), one[:, row, most] + one[:, row, least]], axis=1) for one in (parameters, added)
+        np.concatenate([one.sum(axis=-1), one[:, row, most] + one[:, row, least]], axis=1)
+        for one in (parameters, added)
     )
     against = _against(rows, totals, gains)
     log: Floats = np.logaddexp(against[: len(n)], against[len(n) :] - bins.pairs_log) - math.log(2)
