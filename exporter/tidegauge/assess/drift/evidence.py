@@ -233,7 +233,7 @@ def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bi
 
 
 def _widths(total: Floats) -> Floats:
-    """What the null's parameters, which add up to total (S,), are multiplied by: (alternatives + 1, S), the null last."""
+    """What parameters that add up to total (S,) are multiplied by: (alternatives + 1, S), the null last."""
     concentrations = np.array(CONCENTRATIONS)[:, None]
     return np.concatenate([concentrations / (concentrations + total), np.ones((1, len(total)))])
 
