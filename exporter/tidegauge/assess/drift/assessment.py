@@ -105,7 +105,7 @@ def assess_drift(
             continue
         bounds = window.bounds(clock, watch.fixed.maturity)
         codes = {*versions, *(baselines[code] for code in versions if code in baselines)}
-        found = {code: _now(tally, watch, code, bounds, max(HOUR, window.pane)) for code in sorted(codes)}
+        found = _now(tally, watch, sorted(codes), bounds, max(HOUR, window.pane))
         for code, version in versions.items():
             baseline = found.get(baselines.get(code, -1))
             panes = _panes(tally, watch, found[code], baseline, window, clock)
@@ -117,26 +117,32 @@ def axes_of(schema: Schema) -> Axes:
     return Axes(schema.real, schema.ordered, schema.bounds)
 
 
-def _now(tally: Tally, watch: Watch, code: int, bounds: tuple[int, int], width: int) -> _Now:
-    schema = watch.fixed.schema
-    series = tally.series.number(code)
-    family = watch.fixed.family
-    units = np.zeros(unit_family.GROUPS, dtype=np.int64)
+def _now(tally: Tally, watch: Watch, codes: Sequence[int], bounds: tuple[int, int], width: int) -> dict[int, _Now]:
+    """The window of each of these versions, in stretches of this width (ms)."""
+    schema, family = watch.fixed.schema, watch.fixed.family
+    numbers = [tally.series.number(code) for code in codes]
+    counts = _of_series(*tally.window(family, *bounds), numbers, schema.columns)
+    units = np.zeros((len(codes), unit_family.GROUPS), dtype=np.int64)
     if unit_family.NAME in tally.names:  # labels may be known before features are
-        units = _of_series(*tally.window(unit_family.NAME, *bounds), series, unit_family.GROUPS)
-    found, starts, sums = tally.stretches(family, *bounds, width)
-    own = np.flatnonzero(found == series)
-    return _Now(
-        code,
-        _of_series(*tally.window(family, *bounds), series, schema.columns),
-        dict(zip(starts[own].tolist(), sums[own], strict=True)),
-        design_effect(units, watch.fixed.icc),
-    )
+        units = _of_series(*tally.window(unit_family.NAME, *bounds), numbers, unit_family.GROUPS)
+    repeated = design_effect(units, watch.fixed.icc)
+    series, starts, sums = tally.stretches(family, *bounds, width)
+    found = {}
+    for place, (code, number) in enumerate(zip(codes, numbers, strict=True)):
+        own = np.flatnonzero(series == number)
+        stretches = dict(zip(starts[own].tolist(), sums[own], strict=True))
+        found[code] = _Now(code, counts[place], stretches, repeated[place])
+    return found
 
 
-def _of_series(series: Integers, sums: Integers, wanted: int, columns: int) -> Integers:
-    place = np.flatnonzero(series == wanted)
-    return sums[place[0]] if len(place) else np.zeros(columns, dtype=np.int64)
+def _of_series(series: Integers, sums: Integers, wanted: Sequence[int], columns: int) -> Integers:
+    """Sums (wanted, columns), zeros where there are none."""
+    found = np.zeros((len(wanted), columns), dtype=np.int64)
+    places = {one: place for place, one in enumerate(series.tolist())}
+    for row, one in enumerate(wanted):
+        if one in places:
+            found[row] = sums[places[one]]
+    return found
 
 
 def _standing(
@@ -156,7 +162,7 @@ def _standing(
         *_by_stretch(watch, PREVIOUS_VERSION, now, _concurrent(now, baseline)),
         *_by_stretch(watch, TRAILING, now, _past(watch, now, start, max(HOUR, window.pane))),
     ]
-    known = {one.name: _compare(model, watch, version, now, one) for one in against}
+    known = {one.reference: one for one in _compare(model, watch, version, now, against)}
     codes = _states(watch, now, recent.panes)
     names = [name for name in _references(watch) if name != PREVIOUS_VERSION or baseline is not None]
     return Standing(
@@ -216,32 +222,27 @@ def _by_stretch(watch: Watch, name: str, now: _Now, then: Mapping[int, Integers]
     schema = watch.fixed.schema
     if name not in _references(watch) or not then:
         return
-    shape = schema.real.shape
-    current, sums = np.zeros(shape), np.zeros(shape)
-    expected, expected_sums, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
-    total = np.zeros(shape[0])
-    for stretch, counts in now.stretches.items():
-        compared = schema.compared(counts)
-        rows = compared.sum(axis=-1)
-        total += rows
-        reference = then.get(stretch)
-        if reference is None or not reference.any():
-            continue
-        theirs = schema.compared(reference)
-        size = theirs.sum(axis=-1)
-        share = ratio(rows, size)  # the same bins: a feature has as many rows as the others
-        known = size > 0
-        current += np.where(known[:, None], compared, 0.0)
-        sums += np.where(known[:, None], schema.sums(counts), 0.0)
-        expected += np.where(known[:, None], theirs * share[:, None], 0.0)
-        expected_sums += np.where(known[:, None], schema.sums(reference) * share[:, None], 0.0)
-        variance += np.where(known, rows * share, 0.0)
-    rows = current.sum(axis=-1)
-    if not rows.any() or rows.max() < COVERED * total.max():
+    compared = schema.compared(np.array(list(now.stretches.values())))  # (T, F, W)
+    rows = compared.sum(axis=-1)
+    pairs = [(counts, then[stretch]) for stretch, counts in now.stretches.items() if stretch in then]
+    if not pairs:
         return
-    scale = ratio(rows, variance)[:, None]  # to the effective size: rows**2 / variance, over rows
+    places = [place for place, stretch in enumerate(now.stretches) if stretch in then]
+    current, reference = (_sample(schema, np.array(side)) for side in zip(*pairs, strict=True))
+    size = reference.size()
+    share = np.nan_to_num(ratio(rows[places], size))  # the same bins: a feature has as many rows as the others
+    known = (size > 0)[..., None]
+    here = np.where(known, current.counts, 0.0).sum(axis=0)
+    sums = np.where(known, current.sums, 0.0).sum(axis=0)
+    expected = (reference.counts * share[..., None]).sum(axis=0)
+    expected_sums = (reference.sums * share[..., None]).sum(axis=0)
+    variance = (rows[places] * share).sum(axis=0)
+    total, covered = rows.sum(axis=0), here.sum(axis=-1)
+    if not covered.any() or covered.max() < COVERED * total.max():
+        return
+    scale = ratio(covered, variance)[:, None]  # to the effective size: rows**2 / variance, over rows
     held = Sample(np.nan_to_num(expected * scale), np.nan_to_num(expected_sums * scale))
-    yield _Against(name, Sample(current, sums), held, now.design_effect)
+    yield _Against(name, Sample(here, sums), held, now.design_effect)
 
 
 def _sample(schema: Schema, counts: Integers) -> Sample:
@@ -251,37 +252,58 @@ def _sample(schema: Schema, counts: Integers) -> Sample:
 # -------------------------------------------------------------------- what is said of them
 
 
-def _compare(model: Model, watch: Watch, version: str, now: _Now, against: _Against) -> Comparison:
+def _compare(model: Model, watch: Watch, version: str, now: _Now, against: Sequence[_Against]) -> Iterator[Comparison]:
+    """With all that the window is held against at once: arrays are (R, F, W) here."""
+    if not against:
+        return
     schema = watch.fixed.schema
-    axes, repeated = axes_of(schema), (now.design_effect, against.design_effect)
+    axes, features = axes_of(schema), len(schema.features)
+    current, reference = (
+        Sample(np.array([one.counts for one in side]), np.array([one.sums for one in side]))
+        for side in ([one.current for one in against], [one.reference for one in against])
+    )
+    repeated = now.design_effect, np.array([one.design_effect for one in against])
     wanted = dict.fromkeys((PSI, *model.drift.statistics))
-    distances = {name: distance(name, against.current, against.reference, axes) for name in wanted}
+    distances = {name: distance(name, current, reference, axes) for name in wanted}
     excess = {
-        name: value - noise.floor(name, against.current, against.reference, axes, *repeated)
+        name: value
+        - np.array(
+            [
+                noise.floor(name, one.current, one.reference, axes, now.design_effect, one.design_effect)
+                for one in against
+            ]
+        )
+        if name in noise.DRAWN
+        else value - noise.floor(name, current, reference, axes, *repeated)
         for name, value in distances.items()
     }
-    state = watch.streams.get((version, against.name))
-    features = len(schema.features)
-    log = np.zeros(features) if state is None else state.log
-    found = discover(log, excess[PSI], model.drift.minimum_effect, watch.threshold_log())
+    p_values = noise.p_value(current.counts, reference.counts, *repeated)
+    sizes = reference.size()
+    proportions = ratio(reference.counts, sizes[..., None])
     inputs = np.array([not name.startswith(OWN) for name in schema.names])
     importance = {feature.name: share for feature, share in zip(model.features, model.importances, strict=True)}
     weights = np.array([importance.get(name, 0.0) for name in schema.names])
-    shares = contributions(np.where(inputs, excess[PSI], 0.0), weights)
-    return Comparison(
-        against.name,
-        float(against.reference.size().max(initial=0.0)),
-        {name: distances[name] for name in model.drift.statistics},
-        {name: excess[name] for name in model.drift.statistics},
-        excess[PSI],
-        noise.p_value(against.current.counts, against.reference.counts, *repeated),
-        log,
-        found.threshold_log,
-        np.zeros(features, dtype=np.int64) if state is None else state.start,
-        found.detected,
-        np.where(inputs, shares, np.nan),
-        ratio(against.reference.counts, against.reference.size()[:, None]),
-    )
+    needed = watch.threshold_log()
+    for place, one in enumerate(against):
+        state = watch.streams.get((version, one.name))
+        log = np.zeros(features) if state is None else state.log
+        effect = excess[PSI][place]
+        found = discover(log, effect, model.drift.minimum_effect, needed)
+        shares = contributions(np.where(inputs, effect, 0.0), weights)
+        yield Comparison(
+            one.name,
+            float(sizes[place].max(initial=0.0)),
+            {name: distances[name][place] for name in model.drift.statistics},
+            {name: excess[name][place] for name in model.drift.statistics},
+            effect,
+            p_values[place],
+            log,
+            found.threshold_log,
+            np.zeros(features, dtype=np.int64) if state is None else state.start,
+            found.detected,
+            np.where(inputs, shares, np.nan),
+            proportions[place],
+        )
 
 
 def _unknown(name: str, watch: Watch) -> Comparison:
