@@ -35,8 +35,9 @@ from tidegauge.state.table import Table
 SCHEMA = 1
 """Version of what is saved; a reader refuses newer ones."""
 BLOB = "tidegauge"
-BLOCK_BYTES = {"predictions": 4194304, "feedback": 1 << 20}
-"""Feedback lines are short; smaller blocks keep the two logs closer together in time."""
+BLOCK_BYTES = {"predictions": 16 << 20, "feedback": 4 << 20}
+"""Every block costs some hundred calls, however few rows it has. Feedback lines are short; smaller blocks keep the two
+logs closer together in time."""
 LEADING_TURNS = 32
 """A source that is ahead in time still gets every so manieth block, so that none starves."""
 SMALLEST_BLOCK = 64 << 10
