@@ -252,7 +252,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         versions=(_version("v1", steps((0, 0.95), (9 / 12, 0.91))),),
         features=_features(younger=steps((0, 0.0), (9 / 12, 0.6)), games=steps((0, 0.1), (9 / 12, 0.2))),
         fires=("ModelInputDrift", "ModelDegrading"),
-        may_fire=("ModelSliceDegrading", "ModelErrorBudgetBurnSlow"),
+        may_fire=(
+            "ModelSliceDegrading",
+            "ModelObjectiveMissed",
+            "ModelObjectiveAtRisk",
+            "ModelErrorBudgetBurnSlow",
+        ),
     ),
     _watched(
         "more-fraud",
