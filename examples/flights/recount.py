@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xxhash
 from sklearn import metrics
 
 HOUR = pd.Timedelta(hours=1)
@@ -26,6 +27,12 @@ WINDOWS = {
     "7d": (7 * 24 * HOUR, 2 * HOUR),
     "30d": (30 * 24 * HOUR, 12 * HOUR),
 }
+NUMBERS = ("dep_delay", "distance", "hour", "temp", "wind_speed", "precip", "visib")
+CATEGORIES = ("carrier", "origin", "dest")
+INPUTS = (*NUMBERS, *CATEGORIES)
+# Per cent of the training data that lie below the edges of bins, but for the least and the greatest.
+QUANTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
+FEW_VALUES, NAMED, BUCKETS = 20, 30, 16
 FEATURE_SLICES = ("carrier", "origin")
 SLICES = (*FEATURE_SLICES, "departure")
 EPOCH = pd.Timestamp(0, tz="UTC")
@@ -49,15 +56,15 @@ class Cell:
 
 
 def read(logs: Path) -> pd.DataFrame:
-    """One row a prediction: id, time (UTC), model, version, prediction, score, slices, label (NaN: none)."""
+    """One row a prediction: id, time (UTC), model, version, prediction, score, inputs, slice, label (NaN: none)."""
     fields = ["prediction_id", "timestamp", "model", "version", "prediction", "score"]
     with (logs / "predictions.jsonl").open() as file:
         predictions = pd.DataFrame.from_records(
             (
-                [*map(r.get, fields), *map(r["features"].get, FEATURE_SLICES), r["slices"]["departure"]]
+                [*map(r.get, fields), *map(r["features"].get, INPUTS), r["slices"]["departure"]]
                 for r in map(json.loads, file)
             ),
-            columns=[*fields, *SLICES],
+            columns=[*fields, *INPUTS, "departure"],
         )
     with (logs / "feedback.jsonl").open() as file:
         feedback = pd.DataFrame.from_records(
@@ -65,6 +72,76 @@ def read(logs: Path) -> pd.DataFrame:
         )
     predictions["time"] = pd.to_datetime(predictions["timestamp"], utc=True)
     return predictions.merge(feedback, on="prediction_id", how="left", validate="one_to_one")
+
+
+def training(directory: Path, model: str) -> pd.DataFrame:
+    """What a model was trained on: its inputs, the answers of v1, the label."""
+    return pd.read_csv(directory / f"training-{model}.csv", dtype=dict.fromkeys(CATEGORIES, "string"))
+
+
+def drift(rows: pd.DataFrame, trained: pd.DataFrame) -> dict[str, float]:
+    """The population stability index of each input, of these rows against what was trained on."""
+    return {name: stability_index(*shared_bins(name, rows[name], trained[name])) for name in INPUTS}
+
+
+def shared_bins(name: str, now: pd.Series, trained: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in each bin, of both; the last bin is of rows without a value."""
+    if name in NUMBERS:
+        inner = edges(trained.dropna().to_numpy(float))[1:-1]
+        both = [inner.searchsorted(one.dropna().to_numpy(float), side="right") for one in (now, trained)]
+        bins = len(inner) + 1
+    else:
+        place = category_bins(trained.dropna())
+        bins = NAMED + BUCKETS + 1  # the last one: never seen
+        both = [one.dropna().astype(str).map(lambda text: place.get(text, bins - 1)) for one in (now, trained)]
+    counts = [np.bincount(np.asarray(one, dtype=int), minlength=bins) for one in both]
+    current, reference = (np.append(n, len(one) - n.sum()) for n, one in zip(counts, (now, trained), strict=True))
+    return current, reference
+
+
+def edges(values: np.ndarray) -> np.ndarray:
+    """Of the bins of a number: half way between its values if they are few, else at its quantiles.
+
+    A value that is several quantiles has a bin of its own.
+    """
+    distinct = np.unique(values)
+    if len(distinct) <= FEW_VALUES:
+        return np.array([distinct[0], *((distinct[1:] + distinct[:-1]) / 2), distinct[-1]])
+    ordered = np.sort(values)
+    marks = [distinct[0], distinct[-1], *(ordered[-(-share * len(ordered) // 100) - 1] for share in QUANTILES)]
+    found, times = np.unique(marks, return_counts=True)
+    lower = np.minimum(distinct.searchsorted(found[times > 1]), len(distinct) - 2)
+    return np.unique([*found, *((distinct[lower] + distinct[lower + 1]) / 2)])
+
+
+def category_bins(values: pd.Series) -> dict[str, int]:
+    """The bin of each category: one of its own for the most frequent, a bucket by its hash for the others."""
+    counts = values.astype(str).value_counts()
+    ordered = sorted(counts.index, key=lambda text: (-counts[text], text))
+    named = {text: place for place, text in enumerate(ordered[:NAMED])}
+    return named | {text: NAMED + xxhash.xxh3_64_intdigest(text.encode()) % BUCKETS for text in ordered[NAMED:]}
+
+
+def stability_index(current: np.ndarray, reference: np.ndarray) -> float:
+    """The sum of (p - q) ln(p / q); 1/2 is added to every bin where one side alone has an empty one."""
+    more = 0.5 * ((current > 0) | (reference > 0)) * ((current > 0) != (reference > 0)).any()
+    p, q = ((side + more)[(current + reference) > 0] for side in (current, reference))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def arrived(rows: pd.DataFrame, clock: pd.Timestamp, window: str) -> pd.DataFrame:
+    """The rows of a window of what is known when a prediction is made, which needs no maturity."""
+    width, pane = WINDOWS[window]
+    end = EPOCH + (clock - EPOCH) // pane * pane
+    return rows[(rows["time"] >= end - width) & (rows["time"] < end)]
+
+
+def seasons(rows: pd.DataFrame, directory: Path) -> pd.DataFrame:
+    """By month (UTC) of departure: how far the inputs of `late` are from its training data."""
+    mine, trained = rows[rows["model"] == "late"], training(directory, "late")
+    found = {month: drift(part, trained) for month, part in mine.groupby(mine["time"].dt.strftime("%Y-%m"))}
+    return pd.DataFrame(found).T
 
 
 def recount(rows: pd.DataFrame, clock: pd.Timestamp) -> Iterator[Cell]:
@@ -156,10 +233,14 @@ def main() -> None:
     parser.add_argument("--clock", help="RFC 3339; default: the highest timestamp of a prediction")
     parser.add_argument("--slices", action="store_true", help="print the slices too")
     parser.add_argument("--months", action="store_true", help="print the year by month instead")
+    parser.add_argument("--drift", action="store_true", help="print by month how far the inputs are from the training")
     options = parser.parse_args()
     rows = read(options.logs)
     if options.months:
         print(months(rows).to_string(float_format="{:.4f}".format))
+        return
+    if options.drift:
+        print(seasons(rows, options.logs).to_string(float_format="{:.3f}".format))
         return
     clock = rows["time"].max() if options.clock is None else pd.Timestamp(options.clock)
     for cell in recount(rows, clock):

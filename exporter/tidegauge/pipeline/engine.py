@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.detectors.detector import Context, State
 from tidegauge.config.settings import CLASSIFICATION, WORDY, Channel, Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
+from tidegauge.join.classes import first_classes
 from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
 from tidegauge.join.join import BATCH, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
@@ -66,11 +67,6 @@ class Parts:
     tally: Tally | None = None
 
 
-def negative_class(model: Model) -> str:
-    """How the class that is not the positive one is called."""
-    return "0" if model.positive_label == "1" else "negative"
-
-
 def kind_of(slot: Channel) -> str:
     """What must stay for a slot's saved labels to stay."""
     return slot.kind if slot.carries == "label" else slot.carries
@@ -90,10 +86,9 @@ def families_of(model: Model, room: int) -> list[Family]:
 
 def fresh_parts(model: Model) -> Parts:
     """The parts of a model that nothing is known of yet."""
-    classes = (negative_class(model), model.positive_label) if model.task == "binary" else model.classes
     return Parts(
         versions=Vocabulary(model.max_versions + 1),
-        classes=Vocabulary(max(model.max_classes, len(classes)) + 1, classes),
+        classes=first_classes(model),
         slices=[Vocabulary(model.max_slice_values + 1) for _ in model.slices],
         totals=Totals.empty(len(model.slots), len(RESULTS)),
     )

@@ -39,6 +39,7 @@ from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.joint import Pca, learn_pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION, RECONSTRUCTION, SCORE, reconstructs, watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
@@ -334,7 +335,8 @@ class Features:
         past = HourlyHistory(history_table(self.model.name), is_count, self.model.drift.trailing, history)
         training = None if self._training is None else _fitted(self._training, schema)
         self.schema, self.counter = schema, counter
-        self.watch = begin(Fixed(schema, icc, self.model.drift, training, self._block), past)
+        drift, together = self.model.drift, promised(self.model)
+        self.watch = begin(Fixed(schema, icc, drift, training, self._block, watched=together), past)
         self._changed = True
 
     def _given_icc(self, schema: Schema) -> NDArray[np.float64]:
@@ -359,7 +361,7 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     places = dict(zip(schema.names, schema.layout.spots, strict=True))
     for name, spot in zip(reference.schema.names, reference.schema.layout.spots, strict=True):
         counts[places[name].start : places[name].end] = reference.counts[spot.start : spot.end]
-    return counts
+    return schema.expecting_new(counts)
 
 
 def _learned_pca(values: FeatureValues, numbers: int) -> Pca | None:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.join.rows import Codes, FeatureValues, Rows
+from tidegauge.join.rows import MISSING_VECTOR, Codes, FeatureValues, Rows, VectorValues
 from tidegauge.pipeline.saved_states import pack_array, unpack_array
 
 MOST: Final = 10
@@ -80,7 +80,7 @@ class LearningBuffer:
 
 
 def _vector_bytes(rows: Rows) -> int:
-    return 0 if rows.features is None else sum(one.nbytes for one in rows.features.vectors if one is not None)
+    return 0 if rows.features is None else sum(one.numbers.nbytes for one in rows.features.vectors if one is not None)
 
 
 def _slim(rows: Rows) -> Rows:
@@ -138,17 +138,15 @@ def _joined_codes(columns: Sequence[Codes]) -> Codes:
     return Codes(np.concatenate(codes), list(known))
 
 
-def _joined_vectors(columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """Those of the first dimension that occurs; others are as missing."""
-    dimension = next((column.shape[1] for column in columns if column is not None), None)
-    if dimension is None:
+def _joined_vectors(columns: Sequence[VectorValues | None], rows: Sequence[int]) -> VectorValues | None:
+    given = [column for column in columns if column is not None]
+    if not given:
         return None
-    return np.concatenate(
-        [
-            column if column is not None and column.shape[1] == dimension else np.full((size, dimension), np.nan)
-            for column, size in zip(columns, rows, strict=True)
-        ]
-    )
+    lengths = [
+        np.full(size, MISSING_VECTOR, dtype=np.int32) if column is None else column.lengths
+        for column, size in zip(columns, rows, strict=True)
+    ]
+    return VectorValues(np.concatenate(lengths), np.concatenate([column.numbers for column in given]))
 
 
 def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
@@ -170,7 +168,9 @@ def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
             "codes": [] if values is None else [[pack_array(column.codes), column.values] for column in values.codes],
             "vectors": []
             if values is None
-            else [None if vector is None else pack_array(vector) for vector in values.vectors],
+            else [
+                None if one is None else [pack_array(one.lengths), pack_array(one.numbers)] for one in values.vectors
+            ],
         }
     )
 
@@ -183,7 +183,7 @@ def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
         values = FeatureValues(
             numbers=arrays["numbers"],
             codes=tuple(Codes(unpack_array(codes), texts) for codes, texts in content["codes"]),
-            vectors=tuple(None if vector is None else unpack_array(vector) for vector in content["vectors"]),
+            vectors=tuple(None if one is None else VectorValues(*map(unpack_array, one)) for one in content["vectors"]),
         )
     rows = Rows(
         time=arrays["time"],

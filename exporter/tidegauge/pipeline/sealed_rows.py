@@ -71,6 +71,8 @@ def _aligned(series: Integers, found: tuple[Integers, Integers] | None, columns:
     aligned = np.zeros((len(series), columns), dtype=np.int64)
     if found is not None:
         theirs, sums = found
-        _, here, there = np.intersect1d(series, theirs, return_indices=True)
-        aligned[here] = sums[there]
+        place = {one: number for number, one in enumerate(theirs.tolist())}
+        for row, one in enumerate(series.tolist()):
+            if one in place:
+                aligned[row] = sums[place[one]]
     return aligned

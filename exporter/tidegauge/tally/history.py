@@ -14,6 +14,8 @@ from tidegauge.config.settings import HOUR
 from tidegauge.state.table import Table
 
 WEEK_HOURS = 168
+MOST_SPARE = 16
+"""Rows that are kept for hours to come."""
 _COUNT_LIMIT = (1 << 32) - 1
 
 
@@ -32,18 +34,20 @@ class HourlyHistory:
         self.table = Table(name, dtype_of(is_count)) if table is None else table
         live = self.table.live_numbers(0, self.table.high_water)
         rows = self.table.rows[live]
-        places = zip(rows["version"].tolist(), rows["hour"].tolist(), strict=True)
-        self._directory = dict(zip(places, live.tolist(), strict=True))
-        self._newest = max((hour for _, hour in self._directory), default=0)
+        self._directory: dict[int, dict[int, int]] = {}  # row by hour and version
+        for version, hour, number in zip(rows["version"].tolist(), rows["hour"].tolist(), live.tolist(), strict=True):
+            self._directory.setdefault(hour, {})[version] = number
+        self._newest = max(self._directory, default=0)
+        self._oldest = min(self._directory, default=0)
+        self._spare: list[int] = []  # rows of hours that are over, for those to come: quicker than to free them
+        self._expire(self._newest - self._depth)
 
     def add(self, version: int, time: int, sums: NDArray[np.int64]) -> None:
         """Adds a block's sums, shape (columns,), to the hour of `time` (ms)."""
         hour = time // HOUR
-        number = self._directory.get((version, hour))
+        number = self._directory.get(hour, {}).get(version)
         if number is None:
-            number = int(self.table.allocate(1)[0])
-            self.table.rows["version"][number], self.table.rows["hour"][number] = version, hour
-            self._directory[version, hour] = number
+            number = self._begin(version, hour)
         row = self.table.rows[number]
         row["counts"][:] = np.minimum(row["counts"].astype(np.int64) + sums[self._counts], _COUNT_LIMIT)
         if len(self._others):
@@ -53,12 +57,21 @@ class HourlyHistory:
             self._newest = hour
             self._expire(hour - self._depth)
 
+    def _begin(self, version: int, hour: int) -> int:
+        number = self._spare.pop() if self._spare else int(self.table.allocate(1)[0])
+        row = self.table.rows[number : number + 1]
+        row[:] = np.zeros((), self.table.dtype)
+        row["version"], row["hour"] = version, hour
+        self._oldest = min(self._oldest, hour) if self._directory else hour
+        self._directory.setdefault(hour, {})[version] = number
+        return number
+
     def at(self, version: int, hours: Sequence[int]) -> NDArray[np.int64]:
         """The sums of these hours (since 1970) together, shape (columns,); zeros where there is nothing."""
         found = np.zeros(self._columns, dtype=np.int64)
-        numbers = [self._directory[version, hour] for hour in hours if (version, hour) in self._directory]
-        if numbers:
-            rows = self.table.rows[np.array(numbers)]
+        known = [versions[version] for hour in hours if version in (versions := self._directory.get(hour, {}))]
+        if known:
+            rows = self.table.rows[np.array(known)]
             found[self._counts] = rows["counts"].sum(axis=0, dtype=np.int64)
             if len(self._others):
                 found[self._others] = np.rint(rows["sums"].sum(axis=0, dtype=np.float64)).astype(np.int64)
@@ -71,14 +84,22 @@ class HourlyHistory:
 
     def forget(self, version: int) -> None:
         """Drops what there is of a version."""
-        self._drop([place for place in self._directory if place[0] == version])
+        self._drop([versions.pop(version) for versions in self._directory.values() if version in versions])
+        # When this is read again it must be clear from the hours that are left which rows are spare.
+        self._drop(self._spare)
+        self._spare.clear()
 
     def _expire(self, before: int) -> None:
-        self._drop([place for place in self._directory if place[1] < before])
+        # Hour by hour: to look at all that there are whenever one begins would cost more than all else here.
+        while self._oldest < before and self._directory:
+            self._spare += self._directory.pop(self._oldest, {}).values()
+            self._oldest = self._oldest + 1 if self._oldest + 1 in self._directory else min(self._directory, default=0)
+        self._drop(self._spare[MOST_SPARE:])
+        del self._spare[MOST_SPARE:]
 
-    def _drop(self, places: Sequence[tuple[int, int]]) -> None:
-        if places:
-            self.table.free(np.array([self._directory.pop(place) for place in places], dtype=np.int64))
+    def _drop(self, numbers: Sequence[int]) -> None:
+        if numbers:
+            self.table.free(np.array(numbers, dtype=np.int64))
 
 
 def dtype_of(is_count: NDArray[np.bool_]) -> np.dtype[np.void]:

@@ -20,9 +20,10 @@ from tidegauge.assess.drift.discovery import discover
 from tidegauge.assess.drift.distances import Axes, Sample, distance
 from tidegauge.assess.drift.watch import FIRST, PREVIOUS_VERSION, TRAILING, TRAINING, Watch
 from tidegauge.assess.numeric import ratio
-from tidegauge.config.settings import HOUR, Model
+from tidegauge.config.settings import DAY, HOUR, Model
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.history import WEEK_HOURS
 from tidegauge.tally.panes import Window
 from tidegauge.tally.tally import Tally
 
@@ -32,7 +33,9 @@ PSI: Final = "psi"
 COVERED: Final = 0.5
 """A reference by hours has to know at least this share of the window's rows."""
 RECENT: Final = 24
-"""Blocks from the window's end back in which a feature may be seen to have stuck."""
+"""Blocks up to now that are looked at one by one for features that have died; the rest of the window by its panes."""
+SAME_HOURS: Final = (24, WEEK_HOURS)
+"""Hours ago that a feature may have been as it is now, every day or every week."""
 OWN: Final = "@"
 """What Tidegauge watches of itself is called so; the other features are the inputs."""
 
@@ -65,6 +68,7 @@ class Standing:
     compared: Floats  # (F, W)
     conditions: Integers  # (F, 6), see `schema.CONDITIONS`
     states: Sequence[str]  # (F,), of `quality.STATES`
+    broken_since: Sequence[int]  # (F,): ms, 0: not broken, or for longer than the window
     design_effect: Floats  # (F,)
     comparisons: tuple[Comparison, ...]
 
@@ -101,10 +105,11 @@ def assess_drift(
             continue
         bounds = window.bounds(clock, watch.fixed.maturity)
         codes = {*versions, *(baselines[code] for code in versions if code in baselines)}
-        found = {code: _now(tally, watch, code, bounds, max(HOUR, window.pane)) for code in sorted(codes)}
+        found = _now(tally, watch, sorted(codes), bounds, max(HOUR, window.pane))
         for code, version in versions.items():
             baseline = found.get(baselines.get(code, -1))
-            yield _standing(model, tally, watch, version, found[code], baseline, window, bounds)
+            panes = _panes(tally, watch, found[code], baseline, window, clock)
+            yield _standing(model, watch, version, found[code], baseline, window, bounds[0], panes)
 
 
 def axes_of(schema: Schema) -> Axes:
@@ -112,46 +117,53 @@ def axes_of(schema: Schema) -> Axes:
     return Axes(schema.real, schema.ordered, schema.bounds)
 
 
-def _now(tally: Tally, watch: Watch, code: int, bounds: tuple[int, int], width: int) -> _Now:
-    schema = watch.fixed.schema
-    series = tally.series.number(code)
-    family = watch.fixed.family
-    units = np.zeros(unit_family.GROUPS, dtype=np.int64)
+def _now(tally: Tally, watch: Watch, codes: Sequence[int], bounds: tuple[int, int], width: int) -> dict[int, _Now]:
+    """The window of each of these versions, in stretches of this width (ms)."""
+    schema, family = watch.fixed.schema, watch.fixed.family
+    numbers = [tally.series.number(code) for code in codes]
+    counts = _of_series(*tally.window(family, *bounds), numbers, schema.columns)
+    units = np.zeros((len(codes), unit_family.GROUPS), dtype=np.int64)
     if unit_family.NAME in tally.names:  # labels may be known before features are
-        units = _of_series(*tally.window(unit_family.NAME, *bounds), series, unit_family.GROUPS)
-    found, starts, sums = tally.stretches(family, *bounds, width)
-    own = np.flatnonzero(found == series)
-    return _Now(
-        code,
-        _of_series(*tally.window(family, *bounds), series, schema.columns),
-        dict(zip(starts[own].tolist(), sums[own], strict=True)),
-        design_effect(units, watch.fixed.icc),
-    )
+        units = _of_series(*tally.window(unit_family.NAME, *bounds), numbers, unit_family.GROUPS)
+    repeated = design_effect(units, watch.fixed.icc)
+    series, starts, sums = tally.stretches(family, *bounds, width)
+    found = {}
+    for place, (code, number) in enumerate(zip(codes, numbers, strict=True)):
+        own = np.flatnonzero(series == number)
+        stretches = dict(zip(starts[own].tolist(), sums[own], strict=True))
+        found[code] = _Now(code, counts[place], stretches, repeated[place])
+    return found
 
 
-def _of_series(series: Integers, sums: Integers, wanted: int, columns: int) -> Integers:
-    place = np.flatnonzero(series == wanted)
-    return sums[place[0]] if len(place) else np.zeros(columns, dtype=np.int64)
+def _of_series(series: Integers, sums: Integers, wanted: Sequence[int], columns: int) -> Integers:
+    """Sums (wanted, columns), zeros where there are none."""
+    found = np.zeros((len(wanted), columns), dtype=np.int64)
+    places = {one: place for place, one in enumerate(series.tolist())}
+    for row, one in enumerate(wanted):
+        if one in places:
+            found[row] = sums[places[one]]
+    return found
 
 
 def _standing(
     model: Model,
-    tally: Tally,
     watch: Watch,
     version: str,
     now: _Now,
     baseline: _Now | None,
     window: Window,
-    bounds: tuple[int, int],
+    start: int,
+    recent: _Latest,
 ) -> Standing:
     schema = watch.fixed.schema
     compared = schema.compared(now.counts)
     against = [
         *_lasting(watch, now),
         *_by_stretch(watch, PREVIOUS_VERSION, now, _concurrent(now, baseline)),
-        *_by_stretch(watch, TRAILING, now, _past(watch, now, bounds[0], max(HOUR, window.pane))),
+        *_by_stretch(watch, TRAILING, now, _past(watch, now, start, max(HOUR, window.pane))),
     ]
-    known = {one.name: _compare(model, watch, version, now, one) for one in against}
+    known = {one.reference: one for one in _compare(model, watch, version, now, against)}
+    codes = _states(watch, now, recent.panes)
     names = [name for name in _references(watch) if name != PREVIOUS_VERSION or baseline is not None]
     return Standing(
         version,
@@ -159,7 +171,8 @@ def _standing(
         int(compared.sum(axis=-1).max(initial=0)),
         compared,
         schema.conditions(now.counts),
-        _states(tally, watch, now, bounds),
+        [quality.STATES[code] for code in codes.tolist()],
+        _broken_since(recent, codes),
         now.design_effect,
         tuple(known.get(name) or _unknown(name, watch) for name in names),
     )
@@ -209,32 +222,27 @@ def _by_stretch(watch: Watch, name: str, now: _Now, then: Mapping[int, Integers]
     schema = watch.fixed.schema
     if name not in _references(watch) or not then:
         return
-    shape = schema.real.shape
-    current, sums = np.zeros(shape), np.zeros(shape)
-    expected, expected_sums, variance = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
-    total = np.zeros(shape[0])
-    for stretch, counts in now.stretches.items():
-        compared = schema.compared(counts)
-        rows = compared.sum(axis=-1)
-        total += rows
-        reference = then.get(stretch)
-        if reference is None or not reference.any():
-            continue
-        theirs = schema.compared(reference)
-        size = theirs.sum(axis=-1)
-        share = ratio(rows, size)  # the same bins: a feature has as many rows as the others
-        known = size > 0
-        current += np.where(known[:, None], compared, 0.0)
-        sums += np.where(known[:, None], schema.sums(counts), 0.0)
-        expected += np.where(known[:, None], theirs * share[:, None], 0.0)
-        expected_sums += np.where(known[:, None], schema.sums(reference) * share[:, None], 0.0)
-        variance += np.where(known, rows * share, 0.0)
-    rows = current.sum(axis=-1)
-    if not rows.any() or rows.max() < COVERED * total.max():
+    compared = schema.compared(np.array(list(now.stretches.values())))  # (T, F, W)
+    rows = compared.sum(axis=-1)
+    pairs = [(counts, then[stretch]) for stretch, counts in now.stretches.items() if stretch in then]
+    if not pairs:
         return
-    scale = ratio(rows, variance)[:, None]  # to the effective size: rows**2 / variance, over rows
+    places = [place for place, stretch in enumerate(now.stretches) if stretch in then]
+    current, reference = (_sample(schema, np.array(side)) for side in zip(*pairs, strict=True))
+    size = reference.size()
+    share = np.nan_to_num(ratio(rows[places], size))  # the same bins: a feature has as many rows as the others
+    known = (size > 0)[..., None]
+    here = np.where(known, current.counts, 0.0).sum(axis=0)
+    sums = np.where(known, current.sums, 0.0).sum(axis=0)
+    expected = (reference.counts * share[..., None]).sum(axis=0)
+    expected_sums = (reference.sums * share[..., None]).sum(axis=0)
+    variance = (rows[places] * share).sum(axis=0)
+    total, covered = rows.sum(axis=0), here.sum(axis=-1)
+    if not covered.any() or covered.max() < COVERED * total.max():
+        return
+    scale = ratio(covered, variance)[:, None]  # to the effective size: rows**2 / variance, over rows
     held = Sample(np.nan_to_num(expected * scale), np.nan_to_num(expected_sums * scale))
-    yield _Against(name, Sample(current, sums), held, now.design_effect)
+    yield _Against(name, Sample(here, sums), held, now.design_effect)
 
 
 def _sample(schema: Schema, counts: Integers) -> Sample:
@@ -244,37 +252,58 @@ def _sample(schema: Schema, counts: Integers) -> Sample:
 # -------------------------------------------------------------------- what is said of them
 
 
-def _compare(model: Model, watch: Watch, version: str, now: _Now, against: _Against) -> Comparison:
+def _compare(model: Model, watch: Watch, version: str, now: _Now, against: Sequence[_Against]) -> Iterator[Comparison]:
+    """With all that the window is held against at once: arrays are (R, F, W) here."""
+    if not against:
+        return
     schema = watch.fixed.schema
-    axes, repeated = axes_of(schema), (now.design_effect, against.design_effect)
+    axes, features = axes_of(schema), len(schema.features)
+    current, reference = (
+        Sample(np.array([one.counts for one in side]), np.array([one.sums for one in side]))
+        for side in ([one.current for one in against], [one.reference for one in against])
+    )
+    repeated = now.design_effect, np.array([one.design_effect for one in against])
     wanted = dict.fromkeys((PSI, *model.drift.statistics))
-    distances = {name: distance(name, against.current, against.reference, axes) for name in wanted}
+    distances = {name: distance(name, current, reference, axes) for name in wanted}
     excess = {
-        name: value - noise.floor(name, against.current, against.reference, axes, *repeated)
+        name: value
+        - np.array(
+            [
+                noise.floor(name, one.current, one.reference, axes, now.design_effect, one.design_effect)
+                for one in against
+            ]
+        )
+        if name in noise.DRAWN
+        else value - noise.floor(name, current, reference, axes, *repeated)
         for name, value in distances.items()
     }
-    state = watch.streams.get((version, against.name))
-    features = len(schema.features)
-    log = np.zeros(features) if state is None else state.log
-    found = discover(log, excess[PSI], model.drift.minimum_effect, watch.threshold_log())
+    p_values = noise.p_value(current.counts, reference.counts, *repeated)
+    sizes = reference.size()
+    proportions = ratio(reference.counts, sizes[..., None])
     inputs = np.array([not name.startswith(OWN) for name in schema.names])
     importance = {feature.name: share for feature, share in zip(model.features, model.importances, strict=True)}
     weights = np.array([importance.get(name, 0.0) for name in schema.names])
-    shares = contributions(np.where(inputs, excess[PSI], 0.0), weights)
-    return Comparison(
-        against.name,
-        float(against.reference.size().max(initial=0.0)),
-        {name: distances[name] for name in model.drift.statistics},
-        {name: excess[name] for name in model.drift.statistics},
-        excess[PSI],
-        noise.p_value(against.current.counts, against.reference.counts, *repeated),
-        log,
-        found.threshold_log,
-        np.zeros(features, dtype=np.int64) if state is None else state.start,
-        found.detected,
-        np.where(inputs, shares, np.nan),
-        ratio(against.reference.counts, against.reference.size()[:, None]),
-    )
+    needed = watch.threshold_log()
+    for place, one in enumerate(against):
+        state = watch.streams.get((version, one.name))
+        log = np.zeros(features) if state is None else state.log
+        effect = excess[PSI][place]
+        found = discover(log, effect, model.drift.minimum_effect, needed)
+        shares = contributions(np.where(inputs, effect, 0.0), weights)
+        yield Comparison(
+            one.name,
+            float(sizes[place].max(initial=0.0)),
+            {name: distances[name][place] for name in model.drift.statistics},
+            {name: excess[name][place] for name in model.drift.statistics},
+            effect,
+            p_values[place],
+            log,
+            found.threshold_log,
+            np.zeros(features, dtype=np.int64) if state is None else state.start,
+            found.detected,
+            np.where(inputs, shares, np.nan),
+            proportions[place],
+        )
 
 
 def _unknown(name: str, watch: Watch) -> Comparison:
@@ -298,7 +327,23 @@ def _unknown(name: str, watch: Watch) -> Comparison:
     )
 
 
-def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """A version's window by panes."""
+
+    panes: quality.Recent
+    starts: Integers  # ms, newest first
+
+
+def _broken_since(latest: _Latest, codes: quality.Codes) -> list[int]:
+    """When each feature broke (ms)."""
+    length = quality.lasting(latest.panes, codes)
+    within = (length > 0) & (length < len(latest.starts))
+    since: list[int] = np.where(within, np.append(latest.starts, 0)[length - 1], 0).tolist()
+    return since
+
+
+def _states(watch: Watch, now: _Now, recent: quality.Recent) -> quality.Codes:
     schema = watch.fixed.schema
     found = watch.lasting_reference(complete=False)
     reference = None
@@ -306,21 +351,51 @@ def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> l
         _, counts, repeated = found
         compared = schema.compared(counts)
         seen = _seen(schema, counts, repeated)
-        alone = np.zeros(len(schema.features), dtype=np.int64)
-        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), alone)
-    start, end = bounds
-    width = tally.ladder.block
-    series, starts, sums = tally.stretches(watch.fixed.family, max(start, end - RECENT * width), end, width)
-    own = np.flatnonzero(series == tally.series.number(now.code))
-    own = own[np.argsort(-starts[own])]
-    panes = _seen(schema, sums[own], now.design_effect)
-    codes = quality.states(
-        _seen(schema, now.counts, now.design_effect), reference, quality.Recent(panes.values, panes.varied)
-    )
-    return [quality.STATES[code] for code in codes.tolist()]
+        once = np.rint(schema.new * seen.values).astype(np.int64)
+        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
+    return quality.states(_seen(schema, now.counts, now.design_effect), reference, recent)
+
+
+def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window: Window, clock: int) -> _Latest:
+    """What is known up to now, in blocks as far as these go and then in panes of the window."""
+    schema, block = watch.fixed.schema, tally.ladder.block
+    end = (clock - watch.fixed.maturity) // block * block
+    middle = (end - RECENT * block) // window.pane * window.pane
+    # Two panes from before the window: until it holds nothing else they tell that a feature varied.
+    first = window.bounds(clock, watch.fixed.maturity)[0] - 2 * window.pane
+    parts, when = [], []
+    for start, stop, width in ((max(middle, first), end, block), (first, middle, window.pane)):
+        series, starts, sums = tally.stretches(watch.fixed.family, start, max(start, stop), width)
+        own = np.flatnonzero(series == tally.series.number(now.code))
+        own = own[np.argsort(-starts[own])]
+        parts.append(sums[own])
+        when.append(starts[own])
+    hour = (end - 1) // HOUR
+    before = [
+        watch.history.at(code, [hour + later - ago])
+        for code in {now.code, now.code if baseline is None else baseline.code}
+        for ago in SAME_HOURS
+        for later in (0, 1)  # of what begins within this hour only the next one was wholly so
+    ]
+    panes, then = (_seen(schema, sums, now.design_effect) for sums in (np.concatenate(parts), np.stack(before)))
+    awake = None if _knows_a_day(watch) else _varies(tally, watch, baseline, end - 2 * block, end)
+    return _Latest(quality.Recent(panes, then, awake), np.concatenate(when))
+
+
+def _knows_a_day(watch: Watch) -> bool:
+    """Whether there is a reference of a day: before, it is not known how features are at night."""
+    return watch.fixed.training is not None or watch.first.end - watch.first.start >= DAY
+
+
+def _varies(tally: Tally, watch: Watch, version: _Now | None, start: int, end: int) -> Flags:
+    """Which features (F,) have varied in a version from start to end (ms)."""
+    series, _, sums = tally.stretches(watch.fixed.family, start, end, tally.ladder.block)
+    own = np.zeros(len(series), dtype=np.bool_) if version is None else series == tally.series.number(version.code)
+    varied: Flags = np.logical_or.reduce(watch.fixed.schema.varied(sums[own]), axis=0)
+    return varied
 
 
 def _seen(schema: Schema, counts: Integers, repeated: Floats) -> quality.Seen:
     conditions = schema.conditions(counts)
-    rows = schema.compared(counts).sum(axis=-1).astype(np.int64)
+    rows = conditions.sum(axis=-1) - conditions[..., quality.OUT_OF_RANGE]  # which is valid, too
     return quality.Seen(rows, conditions, schema.varied(counts), repeated)

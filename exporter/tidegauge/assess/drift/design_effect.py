@@ -30,5 +30,8 @@ def design_effect(unit_counts: ArrayLike, icc: ArrayLike) -> Floats:
 
     unit_counts (..., G) rows by bucket of units; icc (F,) intraclass correlation of bin membership, in [0, 1].
     """
-    effect: Floats = 1 + (multiplicity(unit_counts)[..., None] - 1) * floats(icc)
+    within = floats(icc)
+    if not within.any():  # units that do not repeat, or are alike: what their number is does not matter
+        return np.ones((*np.shape(unit_counts)[:-1], *within.shape))
+    effect: Floats = 1 + (multiplicity(unit_counts)[..., None] - 1) * within
     return effect

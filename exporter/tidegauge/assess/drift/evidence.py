@@ -7,7 +7,7 @@ references, repetitions of a simulation). Blocks come in order and each once; th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -23,10 +23,13 @@ Flags = NDArray[np.bool_]
 CONCENTRATIONS: Final = (10.0, 100.0, 1000.0)
 """How far from the reference the alternatives are: as far as a sample of so many rows of it."""
 
+OF_TWO: Final = (1, 3)  # of those and the null: where but two shares move, 100 does for nearly any size of the change
+WEIGHTS: Final = (0.4, 0.4, 0.2)  # of all bins having moved; two of them; one, and the rest by their shares
+
 PRIOR: Final = 1.0  # rows that the bins share evenly before a reference is seen (Perks 1947)
 LARGEST_REFERENCE: Final = 1e8  # rows; more say nothing more, and gammaln keeps its digits
 LONGEST_RUN: Final = 1e6  # effective rows; older ones fade, so that a long quiet run cannot drown what happens now
-GIVEN_UP: Final = -1.0  # log evidence below which a run is over; 0 would end most before a small shift can show
+GIVEN_UP: Final = -0.75  # log evidence below which a run is over; 0 would end most before a small shift can show
 ROOM: Final = 3.0  # evidence above so many times the threshold fades, so that recovery is quick
 
 
@@ -89,6 +92,19 @@ class Evidence:
         return cls(current, expected, closed, under_way, stratum, start, log)
 
 
+_NAMES: Final = tuple(field.name for field in fields(Evidence))
+
+
+def stack(states: Sequence[Evidence]) -> Evidence:
+    """Those of one shape as one, with a new first axis."""
+    return Evidence(*(np.stack([getattr(one, name) for one in states]) for name in _NAMES))
+
+
+def split(stacked: Evidence) -> list[Evidence]:
+    """The inverse of `stack`."""
+    return [Evidence(*parts) for parts in zip(*(getattr(stacked, name) for name in _NAMES), strict=True)]
+
+
 def threshold_log(false_alarm_interval_ms: int, block_ms: int, streams: int) -> float:
     """Log of what each of so many streams has to reach alone, for one false alarm an interval in all of them."""
     return math.log(false_alarm_interval_ms / block_ms * max(streams, 1))
@@ -102,33 +118,79 @@ def advance(state: Evidence, block: Block, real: Flags, needed_log: float) -> Ev
     reaches A at most once in A blocks on average (nonanticipating CUSUM; Lorden 1971, Ann. Math. Stat. 42:1897; Lorden
     and Pollak 2005, Ann. Stat. 33:1422). Once A is passed for certain, or a run is very long, its rows fade by half.
     """
-    streams = state.log.shape
-    m = np.broadcast_to(floats(block.reference_size) / floats(block.reference_design_effect), streams)
-    counts = np.where((m > 0)[..., None], block.counts / floats(block.design_effect)[..., None], 0.0)
+    shape = state.log.shape
+    m = np.broadcast_to(floats(block.reference_size) / floats(block.reference_design_effect), shape)
+    known = m > 0
+    counts = np.where(known[..., None], block.counts / floats(block.design_effect)[..., None], 0.0)
     n = counts.sum(axis=-1)
     lively = n > 0
     other = lively & (state.stratum != block.stratum)
     current = state.current + counts
     expected = state.expected + np.where(lively[..., None], n[..., None] * block.proportions, 0.0)
     closed = state.closed + np.where(other, np.square(state.open), 0.0)
-    under_way = np.where(other, 0.0, state.open) + np.nan_to_num(ratio(n, np.sqrt(m)))
+    under_way = np.where(other, 0.0, state.open) + np.divide(n, np.sqrt(m), out=np.zeros(shape), where=known)
     start = np.where(lively & (state.rows() == 0), block.start_ms, state.start)
     log = state.log.copy()
-    bins = np.broadcast_to(real, current.shape)
-    weigh, scale = lively, 1.0
-    while weigh.any():  # first all that have got rows, then those that fade by half, until none has to
-        current[weigh], expected[weigh] = scale * current[weigh], scale * expected[weigh]
-        closed[weigh], under_way[weigh] = scale**2 * closed[weigh], scale * under_way[weigh]
-        variance = closed[weigh] + np.square(under_way[weigh])
-        log[weigh] = bayes_factor(current[weigh], expected[weigh], variance, bins[weigh])
-        weigh = weigh & ((log > ROOM * max(needed_log, 1.0)) | (current.sum(axis=-1) > LONGEST_RUN))
-        scale = 0.5
+    sums = _Sums(current, expected, closed, under_way, log, real)
+    weigh = np.flatnonzero(lively)
+    sums.weigh(weigh)
+    enough = ROOM * max(needed_log, 1.0)
+    while (weigh := weigh[sums.passed(weigh, enough)]).size:  # those that fade by half, until none has to
+        sums.halve(weigh)
+        sums.weigh(weigh)
     over = log < GIVEN_UP
-    for bin_sums in (current, expected):
-        bin_sums[over] = 0.0
-    for sums in (closed, under_way, log):
-        sums[over] = 0.0
+    if over.any():
+        current[over], expected[over] = 0.0, 0.0
+        closed[over], under_way[over], log[over] = 0.0, 0.0, 0.0
     return Evidence(current, expected, closed, under_way, np.where(lively, block.stratum, state.stratum), start, log)
+
+
+class _Sums:
+    """The arrays of an advance, by number of the stream; what is written here is written there."""
+
+    def __init__(
+        self, current: Floats, expected: Floats, closed: Floats, under_way: Floats, log: Floats, real: Flags
+    ) -> None:
+        places = current.shape[-1]
+        self.current, self.expected = current.reshape(-1, places), expected.reshape(-1, places)
+        self.closed, self.under_way, self.log = closed.reshape(-1), under_way.reshape(-1), log.reshape(-1)
+        self.bins = _Bins.of(real)
+
+    def weigh(self, which: Integers) -> None:
+        """Brings the evidence of these streams in line with their sums."""
+        if which.size:
+            variance = self.closed[which] + np.square(self.under_way[which])
+            bins = self.bins.take(which % len(self.bins.prior))
+            self.log[which] = _bayes_factor(self.current[which], self.expected[which], variance, bins)
+
+    def passed(self, which: Integers, enough: float) -> Flags:
+        """Which of these streams say more than enough, or have been running for very long."""
+        passed: Flags = (self.log[which] > enough) | (self.current[which].sum(axis=-1) > LONGEST_RUN)
+        return passed
+
+    def halve(self, which: Integers) -> None:
+        """Lets the rows of these streams fade."""
+        for sums, scale in ((self.current, 0.5), (self.expected, 0.5), (self.closed, 0.25), (self.under_way, 0.5)):
+            sums[which] *= scale
+
+
+@dataclass(frozen=True, slots=True)
+class _Bins:
+    """What the evidence of streams (S,) needs to know of their bins."""
+
+    prior: Floats  # (S, W): PRIOR rows, shared evenly
+    padding: Floats  # (S, W): 1 where there is no bin, so that nothing is divided by 0
+
+    @classmethod
+    def of(cls, real: Flags) -> _Bins:
+        """Where real (S, W) says that there are bins."""
+        bins = real.sum(axis=-1)
+        prior = np.where(real, PRIOR / np.maximum(bins, 1)[:, None], 0.0)
+        return cls(prior, (~real).astype(np.float64))
+
+    def take(self, which: Integers) -> _Bins:
+        """Those of some streams."""
+        return _Bins(self.prior[which], self.padding[which])
 
 
 def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flags) -> Floats:
@@ -136,39 +198,57 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
 
     The reference's bins are as uncertain as those of a sample of M = n**2 / variance rows: of the null hypothesis, rows
     are Dirichlet-multinomial with the parameters a = M p + prior. The alternatives add to that uncertainty what a
-    sample of CONCENTRATIONS rows has. Half of their weight is on all bins having moved, half on a shift between two,
-    each pair alike; of the pairs only the likeliest is computed, so that the mean is a little more than this.
+    sample of CONCENTRATIONS rows has: all bins have moved, or rows have gone from one bin to another, or one bin has
+    grown or shrunk at the cost of all others. A pair weighs as often as two rows of different bins are in it; a single
+    bin as the root of its share, which leaves more to rare ones, such as missing values. Of the pairs and of the bins
+    only a likely one is computed, so that the mean over all is a little more than this.
     All expect the same share of each bin, so a bin that the reference has never seen is a surprise to them too, and
     the more often it comes, the more it speaks for a change.
     """
+    return _bayes_factor(current, expected, variance, _Bins.of(real))
+
+
+def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bins) -> Floats:
     n = current.sum(axis=-1)
     size = np.minimum(ratio(np.square(n), variance), LARGEST_REFERENCE)
-    bins = real.sum(axis=-1)
-    null = size[:, None] * expected / n[:, None] + np.where(real, PRIOR / bins[:, None], 0.0)
     total = size + PRIOR
-    all_bins = _against(current, null, total, real)
-    off = np.where(real, (current / n[:, None] - null / total[:, None]) / np.sqrt(np.where(real, null, 1.0)), 0.0)
-    pair = np.stack([off.argmax(axis=-1), off.argmin(axis=-1)], axis=-1)
-    rows_of_two, null_of_two = (np.take_along_axis(one, pair, axis=-1) for one in (current, null))
-    one_pair = _against(rows_of_two, null_of_two, total, np.ones_like(pair, np.bool_))
-    one_pair -= np.log(np.maximum(bins * (bins - 1) / 2, 1))
-    log: Floats = np.logaddexp(all_bins, one_pair) - math.log(2)
+    null = size[:, None] * expected
+    null /= n[:, None]
+    null += bins.prior
+    parameters = null * _widths(total)[:, :, None]
+    # A bin without rows adds nothing to any of them, and most of the places are such bins, or none.
+    filled = np.flatnonzero(current > 0)
+    seen = parameters.reshape(len(parameters), -1).take(filled, axis=1)
+    added = np.zeros(parameters.shape)
+    added.reshape(len(parameters), -1)[:, filled] = gammaln(seen + current.take(filled)) - gammaln(seen)
+    totals = parameters.sum(axis=-1)
+    whole = gammaln(totals) - gammaln(totals + n)
+    logs = whole + added.sum(axis=-1)
+    highest = logs[:-1].max(axis=0)
+    all_bins = highest + np.log(np.exp(logs[:-1] - highest).mean(axis=0)) - logs[-1]
+
+    share = null / total[:, None]
+    off = (current / n[:, None] - share) / np.sqrt(share + bins.padding)
+    row, of_two = np.arange(len(n)), np.array(OF_TWO)
+    high, low = off.argmax(axis=-1), off.argmin(axis=-1)
+    place = np.stack([high, low, np.where(off[row, high] + off[row, low] > 0, high, low)])  # the pair, and the one bin
+    bins_of_two = (of_two[:, None, None], row, place)
+    rows, of_bin, added_by = current[row, place], parameters[bins_of_two], added[bins_of_two]
+    together = np.stack([rows[0] + rows[1], n - rows[2]])  # in the pair, and beside the one bin
+    of_together = np.stack([of_bin[:, 0] + of_bin[:, 1], totals[of_two] - of_bin[:, 2]], axis=1)
+    added_together = gammaln(of_together + together) - gammaln(of_together)
+    pair = added_by[:, 0] + added_by[:, 1] - added_together[:, 0]
+    single = added_by[:, 2] + added_together[:, 1] + whole[of_two]
+
+    chosen = share[row, place]
+    of_pairs = 2 * chosen[0] * chosen[1] / (1 - np.square(share).sum(axis=-1))
+    of_bins = np.sqrt(chosen[2]) / np.sqrt(share).sum(axis=-1)
+    terms = np.stack([all_bins, pair[0] - pair[1] + np.log(of_pairs), single[0] - single[1] + np.log(of_bins)])
+    log: Floats = np.logaddexp.reduce(np.log(WEIGHTS)[:, None] + terms, axis=0)
     return log
 
 
-def _against(counts: Floats, null: Floats, total: Floats, real: Flags) -> Floats:
-    """Log of the mean over CONCENTRATIONS of the ratio of the probabilities of counts (S, W)."""
-    wider = [(one / (one + total))[:, None] for one in CONCENTRATIONS]
-    logs = np.stack([_log_probability(counts, null * factor, real) for factor in wider])
-    highest = logs.max(axis=0)
-    mean: Floats = highest + np.log(np.exp(logs - highest).mean(axis=0)) - _log_probability(counts, null, real)
-    return mean
-
-
-def _log_probability(counts: Floats, parameters: Floats, real: Flags) -> Floats:
-    """Dirichlet-multinomial, without the coefficient that depends on the counts alone."""
-    safe = np.where(real, parameters, 1.0)
-    total, n = parameters.sum(axis=-1), counts.sum(axis=-1)
-    bins = np.where(real, gammaln(safe + counts) - gammaln(safe), 0.0).sum(axis=-1)
-    log: Floats = gammaln(total) - gammaln(total + n) + bins
-    return log
+def _widths(total: Floats) -> Floats:
+    """What the null's parameters, of sum total (S,), are multiplied by: (alternatives + 1, S), the null last."""
+    concentrations = np.array(CONCENTRATIONS)[:, None]
+    return np.concatenate([concentrations / (concentrations + total), np.ones((1, len(total)))])

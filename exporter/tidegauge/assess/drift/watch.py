@@ -6,6 +6,7 @@ The hours of the past rest in a `HourlyHistory`; all else here is small and save
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -36,12 +37,27 @@ FIRST_LASTS: Final = DAY
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What some rows are held against: shares of each bin, and how many rows tell of them; arrays over features."""
+    """A version whose rows are weighed, and what they are held against; both by number of a sample."""
 
-    proportions: Floats  # (F, W)
-    size: Floats  # (F,) effective rows; 0: there is none
-    design_effect: Floats  # (F,)
+    version: str
+    reference: str
+    now: int
+    then: int
     stratum: int = 0
+
+
+@dataclass(slots=True)
+class Samples:
+    """What is weighed together: of each sample its counts (columns,) and design effect (F,)."""
+
+    counts: list[Integers] = field(default_factory=list)
+    design_effects: list[Floats] = field(default_factory=list)
+
+    def add(self, counts: Integers, repeated: Floats) -> int:
+        """The number of the sample."""
+        self.counts.append(counts)
+        self.design_effects.append(repeated)
+        return len(self.counts) - 1
 
 
 @dataclass(slots=True)
@@ -91,6 +107,7 @@ class Fixed:
     block: int  # ms
     family: str = feature_family.NAME  # whose columns the schema describes
     maturity: int = 0  # ms; age at which a prediction is counted in it
+    watched: int = 0  # things that are watched of the model, these features among them; 0: no others
 
 
 @dataclass(slots=True)
@@ -126,22 +143,36 @@ class Watch:
         self.first.add(start, self.fixed.block, rows.values(), self.fixed.drift.first)
 
     def _weigh(self) -> None:
-        """Brings what waits into the evidence."""
+        """Brings what waits into the evidence, of all streams at once."""
         fixed, start, rows = self.fixed, self.waiting_since, self.waiting
         self.waiting = {}
+        samples = Samples()
+        streams = list(self._held(start, rows, samples))
+        if not streams:
+            return
+        compared = fixed.schema.compared(np.array(samples.counts))
+        size = compared.sum(axis=-1)
+        shares = compared / np.maximum(size, 1.0)[..., None]
+        repeated = np.array(samples.design_effects)
+        now, then = [one.now for one in streams], [one.then for one in streams]
+        strata = np.array([[one.stratum] for one in streams])
+        block = Block(start, compared[now], shares[then], size[then], repeated[now], repeated[then], strata)
+        names = [(one.version, one.reference) for one in streams]
+        nothing = Evidence.empty(fixed.schema.real.shape)
+        states = evidence.stack([self.streams.get(name, nothing) for name in names])
         needed = strictest_log(self.threshold_log(), len(fixed.schema.features))
-        for version, now in rows.items():
-            compared = fixed.schema.compared(now.counts)
-            repeated = self.design_effect(version)
-            for name, held in self._held(version, now, start, rows, self.waiting_baselines):
-                state = self.streams.get((version, name)) or Evidence.empty(compared.shape)
-                block = Block(start, compared, held.proportions, held.size, repeated, held.design_effect, held.stratum)
-                self.streams[version, name] = evidence.advance(state, block, fixed.schema.real, needed)
+        states = evidence.advance(states, block, fixed.schema.real, needed)
+        self.streams.update(zip(names, evidence.split(states), strict=True))
 
     def threshold_log(self) -> float:
-        """What the log evidence of a feature alone has to reach; the other features come in by e-BH."""
+        """What the log evidence of a feature alone has to reach; the other features come in when all are judged.
+
+        What is watched beside them has its part of the promise: these have as much of it as they are many.
+        """
         streams = self.references() * max(1, len(self.units))
-        return evidence.threshold_log(self.fixed.drift.false_alarm_interval, self.fixed.block, streams)
+        alone = evidence.threshold_log(self.fixed.drift.false_alarm_interval, self.fixed.block, streams)
+        features = len(self.fixed.schema.features)
+        return alone + math.log(max(self.fixed.watched, features) / features)
 
     def references(self) -> int:
         """References in use, which are looked at side by side."""
@@ -175,23 +206,24 @@ class Watch:
             return None
         return found if not complete or found[0] in fixed.drift.references else None
 
-    def _held(
-        self, version: str, now: Rows, start: int, rows: Mapping[str, Rows], baselines: Mapping[str, str]
-    ) -> Iterator[tuple[str, Held]]:
-        fixed = self.fixed
-        lasting = self.lasting_reference()
+    def _held(self, start: int, rows: Mapping[str, Rows], samples: Samples) -> Iterator[Held]:
+        """Each version with rows against each of its references."""
+        wanted, lasting, hour = self.fixed.drift.references, self.lasting_reference(), start // HOUR
+        same_hours = self.history.same_hours(hour, hour)
+        numbers = {version: samples.add(now.counts, self.design_effect(version)) for version, now in rows.items()}
         if lasting is not None:
             name, counts, repeated = lasting
-            yield name, held(fixed.schema, counts, repeated)
-        baseline = rows.get(baselines.get(version, ""))
-        if PREVIOUS_VERSION in fixed.drift.references and baseline is not None:
-            then = held(fixed.schema, baseline.counts, self.design_effect(baselines[version]), start)
-            yield PREVIOUS_VERSION, then
-        if TRAILING in fixed.drift.references:
-            hour = start // HOUR
-            past = self.history.at(now.code, self.history.same_hours(hour, hour))
-            if past.any():
-                yield TRAILING, held(fixed.schema, past, self.design_effect(version), hour)
+            last = samples.add(counts, repeated)
+        for version, number in numbers.items():
+            if lasting is not None:
+                yield Held(version, name, number, last)
+            baseline = numbers.get(self.waiting_baselines.get(version, ""))
+            if PREVIOUS_VERSION in wanted and baseline is not None:
+                yield Held(version, PREVIOUS_VERSION, number, baseline, start)
+            if TRAILING in wanted:
+                past = self.history.at(rows[version].code, same_hours)
+                if past.any():
+                    yield Held(version, TRAILING, number, samples.add(past, samples.design_effects[number]), hour)
 
     # ---------------------------------------------------------------- state
 
@@ -251,14 +283,6 @@ def begin(fixed: Fixed, history: HourlyHistory) -> Watch:
     """Nothing seen yet."""
     nothing = np.zeros(fixed.schema.columns, dtype=np.int64)
     return Watch(fixed, history, First(nothing, np.zeros(unit_family.GROUPS, dtype=np.int64)))
-
-
-def held(schema: Schema, counts: Integers, repeated: Floats, stratum: int = 0) -> Held:
-    """Counts (columns,) as something to hold others against."""
-    compared = schema.compared(counts)
-    size = compared.sum(axis=-1)
-    shares = compared / np.maximum(size, 1.0)[:, None]
-    return Held(shares, size, repeated, stratum)
 
 
 def _plain(value: Any) -> Any:

@@ -27,8 +27,12 @@ FEW_VALUES = 20
 """Up to so many distinct numbers, each has a bin of its own."""
 BUCKETS = 16
 """For categories without a bin of their own."""
+FEWEST_NAMED = 20
+"""Times that a category has to be seen to have a bin of its own where there are more than bins: of many that are alike
+the 30 that chance favoured would seem to become rarer ever after."""
 MOST_KNOWN = 1000
-"""With more distinct categories than this, new ones are nothing special."""
+MOST_NEW = 0.1
+"""With more distinct categories, or a larger share of new ones to come, those are nothing special."""
 FEWEST_PAIRS = 100
 """Pairs of rows of the same unit, below which nothing is said of how alike they are."""
 
@@ -42,7 +46,7 @@ class Sample:
     predicted: Categorical  # texts of the classes answered, -1: none; other tasks: no codes
     value: NDArray[np.float64]  # regression: number answered; NaN: none
     count: NDArray[np.int64] | None = None  # identical predictions a row stands for; None: 1 everywhere
-    unit: NDArray[np.uint64] | None = None  # the user or thing that was judged; None: not known
+    unit: NDArray[np.uint64] | None = None  # the user or thing that was judged, 0: none; None: not known
 
     @staticmethod
     def of(rows: Rows, classes: Sequence[str], unit: NDArray[np.uint64] | None = None) -> Sample:
@@ -114,16 +118,19 @@ def _weighed(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[ND
 def learn_categorical(name: str, counts: Mapping[str, int], *, boolean: bool = False) -> CategoricalBins:
     """Bins of categories that were seen so often.
 
-    The 30 most frequent have names, the others 16 hash buckets; of more than 1,000, none is unseen later.
+    The 30 most frequent have names, the others 16 hash buckets; of an identifier, none is unseen later.
     """
     if boolean:
         return CategoricalBins(name, ("false", "true"))
     ordered = sorted((text for text, count in counts.items() if count > 0), key=lambda text: (-counts[text], text))
-    named, others = tuple(ordered[:MOST_NAMED]), ordered[MOST_NAMED:]
-    if not others:
-        return CategoricalBins(name, named)
-    known = None if len(ordered) > MOST_KNOWN else tuple(sorted({hash_of(text) for text in others}))
-    return CategoricalBins(name, named, BUCKETS, known)
+    # What was met once says how much there is that was not met (Good 1953, Biometrika 40:237).
+    new = sum(counts[text] == 1 for text in ordered) / max(1, sum(counts[text] for text in ordered))
+    if len(ordered) <= MOST_NAMED:
+        return CategoricalBins(name, tuple(ordered), new=new)
+    named = tuple(text for text in ordered[:MOST_NAMED] if counts[text] >= FEWEST_NAMED)
+    if len(ordered) > MOST_KNOWN or new > MOST_NEW:
+        return CategoricalBins(name, named, BUCKETS, None)
+    return CategoricalBins(name, named, BUCKETS, tuple(sorted({hash_of(text) for text in ordered[len(named) :]})), new)
 
 
 def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -142,7 +149,7 @@ def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArr
 
 
 def icc(units: NDArray[np.uint64], places: NDArray[np.integer]) -> float:
-    """Intraclass correlation of bin membership, in [0, 1], of n rows with their units and bins.
+    """Intraclass correlation of bin membership, in [0, 1], of n rows with their units (0: one of its own) and bins.
 
     (P - S) / (1 - S), with P the share of pairs of rows of the same unit that lie in the same bin, and S the sum of the
     squared shares of the bins (Fleiss' kappa: "Measuring nominal scale agreement among many raters", 1971).
@@ -152,12 +159,14 @@ def icc(units: NDArray[np.uint64], places: NDArray[np.integer]) -> float:
 
 
 class _Units:
-    """Units of n rows, told apart once for all features."""
+    """Units of n rows (0: one of its own), told apart once for all features."""
 
     def __init__(self, units: NDArray[np.uint64]) -> None:
-        _, unit, repeats = np.unique(units, return_inverse=True, return_counts=True)
-        self._again = np.flatnonzero(repeats[unit] > 1)  # rows of units that repeat: no other is half of a pair
-        self._unit = unit[self._again].astype(np.int64)
+        held = np.flatnonzero(units)
+        _, unit, repeats = np.unique(units[held], return_inverse=True, return_counts=True)
+        again = np.flatnonzero(repeats[unit] > 1)  # no other row is half of a pair
+        self._again = held[again]
+        self._unit = unit[again].astype(np.int64)
         self._pairs = _pairs(repeats)
 
     def icc(self, places: NDArray[np.integer]) -> float:
