@@ -85,6 +85,17 @@ def test_neither_order_nor_repetition_instead_of_counts_matters(
     assert learn_numeric("x", np.array(values), np.array(counts)) == learn_numeric("x", repeated)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_many_numbers_with_frequent_ones_among_them_have_the_edges_of_their_counts(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    rows = int(chance.integers(30, 3000))
+    values = np.round(chance.normal(size=rows), int(chance.integers(1, 9)))
+    for _ in range(int(chance.integers(0, 4))):  # at the ends too
+        often = chance.choice([values.min(), values.max(), float(chance.choice(values))])
+        values[chance.random(rows) < chance.choice([0.02, 0.1, 0.4])] = often
+    assert learn_numeric("x", values) == learn_numeric("x", values, np.ones(rows, dtype=np.int64))
+
+
 def test_of_nothing_at_all_a_constant_is_learned() -> None:
     assert learn_numeric("x", np.zeros(0)).edges == (0.0, 0.0)
     assert learn_categorical("x", {}) == CategoricalBins("x", ())

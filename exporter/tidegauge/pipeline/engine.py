@@ -405,7 +405,8 @@ class Engine:
             return
         units = frozenset(() if unit_family.NAME in self.tally.names else (unit_family.NAME,))
         self._lay_out(self.room)
-        self.tally.add(uncounted.rows, 1, None, uncounted.families | units)
+        for rows in uncounted.parts:
+            self.tally.add(rows, 1, None, uncounted.families | units)
         self.features.catch_up(uncounted, self.sealing.arrivals_until, self.sealing.lifecycle.releases)
 
     def _learn_labels(self) -> None:

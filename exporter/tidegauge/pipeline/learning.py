@@ -62,13 +62,21 @@ class LearningBuffer:
         full = len(self) >= MOST * self._needed or self._bytes >= MOST_BYTES
         return max(int(rows.time.max()) for rows in self._rows) + 1 if full else None
 
-    def all(self) -> tuple[Rows, NDArray[np.uint64]]:
+    def parts(self) -> Sequence[Rows]:
         """Everything held, in order of arrival."""
-        return _joined(self._rows), np.concatenate(self._units)
+        return self._rows
+
+    def before(self, until: int) -> tuple[Rows, NDArray[np.uint64]]:
+        """What is held of the time before `until` (ms), by time and then in order of arrival, with its units."""
+        some = [np.flatnonzero(rows.time < until) for rows in self._rows]
+        rows = joined([rows.take(index) for rows, index in zip(self._rows, some, strict=True)])
+        units = np.concatenate([unit[index] for unit, index in zip(self._units, some, strict=True)])
+        order = np.argsort(rows.time, kind="stable")
+        return rows.take(order), units[order]
 
     def save(self) -> bytes:
         """What the constructor takes."""
-        return _pack(*self.all()) if len(self) else b""
+        return _pack(joined(self._rows), np.concatenate(self._units)) if len(self) else b""
 
 
 def _vector_bytes(rows: Rows) -> int:
@@ -91,7 +99,8 @@ def _slim(rows: Rows) -> Rows:
     )
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows that were held, one after the other."""
     counts = None if all(rows.count is None for rows in parts) else np.concatenate([rows.counts() for rows in parts])
     units = [rows.unit for rows in parts if rows.unit is not None]
     values = [rows.features for rows in parts if rows.features is not None]

@@ -35,7 +35,7 @@ from tidegauge.state.table import Table
 SCHEMA = 1
 """Version of what is saved; a reader refuses newer ones."""
 BLOB = "tidegauge"
-BLOCK_BYTES = {"predictions": 16 << 20, "feedback": 4 << 20}
+BLOCK_BYTES = {"predictions": 16 << 20, "feedback": 2 << 20}
 """Every block costs some hundred calls, however few rows it has. Feedback lines are short; smaller blocks keep the two
 logs closer together in time."""
 LEADING_TURNS = 32

@@ -25,6 +25,8 @@ QUANTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 """Inner edges, in per cent: tenths, and finer towards the ends, where what goes wrong shows first."""
 FEW_VALUES = 20
 """Up to so many distinct numbers, each has a bin of its own."""
+TELLING = 1000
+"""Rows that mostly tell whether there are more distinct numbers than that."""
 BUCKETS = 16
 """For categories without a bin of their own."""
 FEWEST_NAMED = 20
@@ -85,6 +87,8 @@ def learn_numeric(name: str, values: NDArray[np.float64], counts: NDArray[np.int
     taken for a constant 0. What lies beyond the largest edge that bins may have is outside them.
     """
     held = np.clip(values, -LARGEST_EDGE, LARGEST_EDGE) + 0.0  # no -0.0
+    if counts is None and len(np.unique(held[:TELLING])) > FEW_VALUES:
+        return NumericBins(name, _ascending(_edges_of_many(held)))
     distinct, seen = np.unique(held, return_counts=True) if counts is None else _weighed(held, counts)
     if not len(distinct):
         return NumericBins(name, (0.0, 0.0))
@@ -105,6 +109,20 @@ def learn_numeric(name: str, values: NDArray[np.float64], counts: NDArray[np.int
             low = min(rank, len(distinct) - 2)
             edges.append(_between(float(distinct[low]), float(distinct[low + 1])))
     return NumericBins(name, _ascending(edges))
+
+
+def _edges_of_many(values: NDArray[np.float64]) -> list[float]:
+    """The edges that more than 20 distinct numbers, seen once each row, have; found without sorting all of them."""
+    rows = len(values)
+    ranks = [0, *(-(-quantile * rows // 100) - 1 for quantile in QUANTILES), rows - 1]
+    chosen = Counter(np.partition(values, sorted(set(ranks)))[ranks].tolist())
+    edges, greatest = list(chosen), max(chosen)
+    for number, times in chosen.items():
+        if times > 1 and number < greatest:
+            edges.append(_between(number, float(values[values > number].min())))
+        elif times > 1:
+            edges.append(_between(float(values[values < number].max()), number))
+    return edges
 
 
 def _weighed(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
