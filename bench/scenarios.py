@@ -151,8 +151,8 @@ CASES = (
     Case(
         "weekends",
         HOUR,
-        "three weeks; on weekends traffic is 30 % less, 30 % more answers are fraud, and customers are others; from day "
-        "7 on features are held against the same hours of the weeks before",
+        "three weeks; on weekends traffic is 30 % less, 30 % more answers are fraud, and customers are others; from "
+        "day 7 on features are held against the same hours of the weeks before",
         7 * DAY,
     ),
 )
