@@ -44,9 +44,9 @@ def test_every_file_of_the_corpus_is_in_its_table() -> None:
 def test_a_large_hostile_configuration_is_refused_in_time(tmp_path: Path, make: recipes.Make, expected: str) -> None:
     file = tmp_path / "tidegauge.yml"
     file.write_bytes(make())
-    started = time.monotonic()
+    started = time.process_time()  # whatever else the machine does
     assert found(file).startswith(expected)
-    assert time.monotonic() - started < PATIENCE
+    assert time.process_time() - started < PATIENCE
 
 
 def test_a_device_that_never_ends_is_refused() -> None:

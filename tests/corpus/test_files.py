@@ -41,9 +41,9 @@ def test_a_hostile_file_has_its_outcome(tmp_path: Path, name: str, make: recipes
     lines, dropped, problem = expected.split(";", 2)
     (tmp_path / name).write_bytes(make())
     follower = Follower(tmp_path / "*.jsonl", max_line_bytes=MAX_LINE_BYTES)
-    before, started = peak_memory(), time.monotonic()
+    before, started = peak_memory(), time.process_time()  # whatever else the machine does
     found = rest(follower)
-    assert time.monotonic() - started < PATIENCE
+    assert time.process_time() - started < PATIENCE
     assert peak_memory() - before < MOST_MEMORY
     if lines != "*":
         assert found == int(lines)

@@ -405,6 +405,16 @@ def test_a_release_with_a_broken_feature_is_shown_against_its_baseline(tmp_path:
     assert 150 < size < 450
 
 
+def test_a_release_of_which_no_label_is_mature_has_no_labels_to_compare(tmp_path: Path) -> None:
+    def change(record: Record, hour: float) -> None:
+        if hour >= 5.5 and record["prediction_id"] % 2:
+            record["version"] = "v2"
+
+    page = page_of(tmp_path, records(23, hours=6, change=change), until=6)
+    assert states(page, "v2")["@label"] == "insufficient_samples"
+    assert states(page, "v1")["@label"] == "ok"
+
+
 def test_a_weekly_cycle_is_nothing_new_to_the_weeks_before(tmp_path: Path) -> None:
     references = ("trailing", "first")
     model = replace(SHOP, horizon=2 * HOUR, drift=replace(SHOP.drift, references=references, trailing=4 * WEEK))

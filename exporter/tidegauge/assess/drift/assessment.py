@@ -222,11 +222,11 @@ def _by_stretch(watch: Watch, name: str, now: _Now, then: Mapping[int, Integers]
     schema = watch.fixed.schema
     if name not in _references(watch) or not then:
         return
-    compared = schema.compared(np.array(list(now.stretches.values())))  # (T, F, W)
-    rows = compared.sum(axis=-1)
     pairs = [(counts, then[stretch]) for stretch, counts in now.stretches.items() if stretch in then]
     if not pairs:
         return
+    compared = schema.compared(np.array(list(now.stretches.values())))  # (T, F, W)
+    rows = compared.sum(axis=-1)
     places = [place for place, stretch in enumerate(now.stretches) if stretch in then]
     current, reference = (_sample(schema, np.array(side)) for side in zip(*pairs, strict=True))
     size = reference.size()
