@@ -235,7 +235,8 @@ def test_the_card_of_each_model_says_what_has_moved_and_what_is_broken(browser: 
     assert "Learning how answers and inputs are distributed: 300 of the first 2,000 predictions so far." in young
     dead = card(page, "dead")
     for words in (
-        "age has values of the wrong type in 100 % of",
+        "age has values of the wrong type",
+        "in 100 % of",
         "amount has vanished: none of",
         "country is constant: one and the same value in",
         "No record has amount any more.",
