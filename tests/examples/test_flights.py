@@ -25,7 +25,7 @@ COMMON = {"channel": "landing"}
 BINNED = ("roc_auc", "pr_auc")
 AUTUMN = pd.Timestamp("2013-10-01", tz="UTC")
 """The exporter is stopped here, looked at, and started again on the rest of the year."""
-PATIENCE = 240  # s for each part of the year; two cores without other work need 60 for the longer one
+PATIENCE = 240  # s for each part of the year
 MONTHLY = ("temp", "wind_speed", "visib", "dep_delay", "dest")  # of the table in the documentation
 PAGE = EXAMPLE.parents[1] / "docs" / "flights.md"
 
@@ -298,6 +298,22 @@ def test_flights_that_never_left_are_in_no_training_data(replay: Replay) -> None
     assert replay.trained["late"]["dep_delay"].notna().all()
     for version in ("v1", "v2"):
         assert states(replay.autumn, version, "30d") == {"dep_delay": "missing", "temp": "out_of_range"}
+
+
+def test_a_dry_week_and_the_week_after_christmas_are_news(replay: Replay) -> None:
+    for version in ("v1", "v2"):
+        assert states(replay.autumn, version, "7d") == {"temp": "out_of_range", "precip": "constant"}
+        trailing = about(replay.autumn, "model_drift_distance", "late", version, "trailing", "7d")
+        assert trailing["wind_speed"] > 0.8 and trailing["visib"] > 0.4 > max(trailing["temp"], trailing["hour"])
+        place = {"model": "late", "version": version, "feature": "@label", "window": "7d"}
+        moved = [
+            replay.page.value("model_drift_excess", **place, statistic="psi", reference=reference)
+            for reference in ("trailing", "training")
+        ]
+        assert moved == [pytest.approx(0.13, abs=0.02), pytest.approx(0, abs=0.005)]
+    detected = {"model": "late", "version": "v2", "feature": "@label", "window": "7d"}
+    assert replay.page.value("model_drift_detected", **detected, reference="trailing") == 1
+    assert replay.page.value("model_drift_detected", **detected, reference="training") == 0
 
 
 def test_the_page_has_the_year_as_it_was(replay: Replay) -> None:
