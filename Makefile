@@ -12,7 +12,8 @@ TOOLCHAINS := $(TOOLS)/.toolchains-installed
 CHROMIUM := $(TOOLS)/.chromium-installed
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 MTAIL := $(TOOLS)/.mtail-looked-for
-BENCHMARKS := speed memory save scrape sizing text
+PEERS := $(TOOLS)/.peers-looked-for
+BENCHMARKS := speed memory save scrape sizing text drift
 ROUNDS ?= 1000
 TESTS ?=
 WORKERS ?= 2
@@ -89,13 +90,13 @@ dashboards: $(RUNTIME)
 pictures: $(DEVELOPMENT) $(PROMETHEUS)
 	$(BIN)/python -m tests.dashboards.pictures
 
-bench: $(DEVELOPMENT) $(MTAIL)
+bench: $(DEVELOPMENT) $(MTAIL) $(PEERS)
 	@status=0; for name in $(BENCHMARKS); do \
 		echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name || status=1; done; exit $$status
 
 bench-statistics: $(DEVELOPMENT)
 	@$(BIN)/python -m pip install --quiet -e '.[bench]'
-	@status=0; for name in statistics_release statistics_changes; do \
+	@status=0; for name in statistics_release statistics_changes statistics_drift; do \
 		$(BIN)/python -m bench.$$name --output docs/statistics-rates.md || status=1; done; exit $$status
 
 flights: $(DEVELOPMENT) $(PROMETHEUS) $(TOOLCHAINS)
@@ -174,4 +175,13 @@ $(MTAIL):
 	@mkdir -p $(TOOLS)
 	@command -v mtail || { cd $(TOOLS) && apt-get download mtail && \
 		dpkg-deb --extract mtail_*.deb . && rm mtail_*.deb; } || echo 'mtail is not to be had here'
+	@touch $@
+
+# NannyML and alibi-detect need an older numpy, pandas and pyarrow than Tidegauge, and NannyML a package that it does not
+# name: they have an environment of their own. There are none of them for every Python.
+$(PEERS): | $(BIN)/pip
+	@mkdir -p $(TOOLS)
+	@$(PYTHON) -m venv $(TOOLS)/peers && $(TOOLS)/peers/bin/python -m pip install --quiet \
+		'nannyml>=0.13' 'alibi-detect>=0.13' 'numpy<2' 'pandas<3' 'pyarrow<19' statsmodels || \
+		echo 'NannyML and alibi-detect are not to be had here'
 	@touch $@

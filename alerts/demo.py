@@ -181,12 +181,15 @@ def notes(prometheus: str, alertmanager: str, plan: Plan, faster: float, now: fl
       amtool --alertmanager.url={alertmanager} alert
 
 What will happen:
-  {at(BREAKS)}  v2 breaks: 70 of 100 answers are right, from 94. About a minute later it is told here:
+  {at(BREAKS)}  v2 breaks: its feature device_risk freezes at 0, and 70 of 100 answers are right, from 94. About
+            a minute later it is told here:
+            ModelFeatureBroken: device_risk of v2 is stuck. No label is needed to know that. It waits
+            {hurried.broken_for} (in production: {slow.broken_for}).
             ModelReleaseRegressed: v2 is worse than v1 at the same time, beyond chance however often one looks; roll
             it back. It waits {hurried.regressed_for} (in production: {slow.regressed_for}).
             ModelObjectiveMissed: the whole interval of v2 is below the objective of 0.9. It waits
             {hurried.missed_for} (in production: {slow.missed_for}).
-  {at(ROLLED_BACK)}  v2 is rolled back: v1 answers everything. A minute or two later both are resolved. Till then
+  {at(ROLLED_BACK)}  v2 is rolled back: v1 answers everything. Two minutes later all are resolved. Till then
             the verdict stays, whatever v2 does: only what is no longer asked can do no harm.
 The runbook in a notification can be opened; boards need Grafana, so that here they lead to the exporter's page.
 """

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +57,10 @@ class Run:
 # -------------------------------------------------------------------- the cases, each in its own process
 
 
-def parse_alone(directory: Path, block: int) -> int:
+def parse_alone(directory: Path, block: int, features: Mapping[str, str] = workload.FEATURES) -> int:
     """Parses the needed fields of both logs with msgspec and drops the result; returns the number of records."""
-    features = [(name, (float if kind == "numeric" else str) | None, None) for name, kind in workload.FEATURES.items()]
-    inner = msgspec.defstruct("Features", features, gc=False)
+    kinds = [(name, (float if kind == "numeric" else str) | None, None) for name, kind in features.items()]
+    inner = msgspec.defstruct("Features", kinds, gc=False)
     texts = ("prediction_id", "timestamp", "model", "version", "prediction", "unit_id")
     fields = [*((name, str) for name in texts), ("score", float), ("latency_ms", float), ("features", inner)]
     prediction = msgspec.defstruct("Prediction", fields, gc=False)
@@ -85,23 +85,36 @@ def _parse(path: Path, record: type[msgspec.Struct], block: int) -> int:
     return records
 
 
-def whole_job(directory: Path) -> int:
-    """Reads both logs as the exporter does, up to a rendered page and a durable state; returns the accepted records."""
+def whole_job(directory: Path, every: int | None = None) -> int:
+    """Reads both logs as the exporter does, up to a rendered page and a durable state; returns the accepted records.
+
+    A page is also rendered whenever the clock of the logs has moved on by `every` ms.
+    """
     from tidegauge.config.load import load
     from tidegauge.pipeline.pipeline import SCHEMA, Pipeline
     from tidegauge.pipeline.publication import view
+    from tidegauge.pipeline.reference import References
     from tidegauge.publish.render import LabelCache, render_lines
     from tidegauge.state.store import Store
 
     settings = load(directory / "tidegauge.yml")
+    references = References().updated(settings)
     store = Store.open(settings.state, schema=SCHEMA)
-    pipeline = Pipeline(settings, store, store.load())
+    pipeline = Pipeline(settings, store, store.load(), references.all)
+    labels = LabelCache()
+
+    def publish() -> None:
+        pipeline.advance()
+        views = [view(one, references.scores(name), pipeline.clock) for name, one in pipeline.engines.items()]
+        render_lines([part for one in views for part in one.samples], labels).page(openmetrics=False)
+
     pipeline.poll()
+    published = None
     while pipeline.step():
-        pass
-    pipeline.advance()
-    samples = [part for engine in pipeline.engines.values() for part in view(engine, {}, pipeline.clock).samples]
-    render_lines(samples, LabelCache()).page(openmetrics=False)
+        if every is not None and pipeline.clock // every != published:
+            published = pipeline.clock // every
+            publish()
+    publish()
     pipeline.commit(*pipeline.capture())
     pipeline.close()
     store.close()
@@ -124,13 +137,16 @@ def child(case: str, directory: Path) -> None:
 # -------------------------------------------------------------------- running them
 
 
-def run(command: Sequence[str | Path], core: int) -> tuple[float, float, bytes]:
+def run(
+    command: Sequence[str | Path], core: int, environment: Mapping[str, str] | None = None
+) -> tuple[float, float, bytes]:
     """Seconds on the clock and on the core, and what the process printed. Raises RuntimeError if it fails."""
     started = time.perf_counter()
     with subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[1],
+        env=None if environment is None else {**os.environ, **environment},
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
     ) as process:
         assert process.stdout is not None

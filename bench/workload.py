@@ -2,7 +2,8 @@
 
 A prediction has an id of 32 hex digits, ten numeric and two categorical features, an answer, a score, a latency and a
 user: about 390 bytes. Six predictions in ten get feedback, after an exponential delay, in order of arrival. The same
-seed and shape write the same bytes. Run as: python bench/workload.py DIRECTORY [--predictions N]
+seed and shape write the same bytes; with more features the first twelve have the same values.
+Run as: python bench/workload.py DIRECTORY [--predictions N]
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ NUMERIC: dict[str, tuple[Callable[[Generator, int], Floats], int]] = {
     "f8": (lambda g, n: g.poisson(3.0, n).astype(np.float64), 1),
     "f9": (lambda g, n: g.normal(-5.0, 2.0, n), 6),
 }
-FEATURES = {**dict.fromkeys(NUMERIC, "numeric"), "country": "categorical", "device": "categorical"}
+CATEGORICAL = {"country": COUNTRIES, "device": DEVICES}
+FEATURES = {**dict.fromkeys(NUMERIC, "numeric"), **dict.fromkeys(CATEGORICAL, "categorical")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,19 @@ class Shape:
     versions: int = 2
     models: int = 1
     segments: int = 0  # values of a `segment` in the record's slices; 0: none
+    features: int = len(FEATURES)  # beyond those of FEATURES come others of the same kinds, by turns
+
+
+def features(shape: Shape = Shape()) -> dict[str, str]:
+    """What each feature of the records is: numeric or categorical."""
+    return {name: FEATURES[kind] for name, kind in _kinds(shape).items()}
+
+
+def _kinds(shape: Shape) -> dict[str, str]:
+    """By the name of each feature that of FEATURES whose values it has the like of."""
+    rounds = range(-(-shape.features // len(FEATURES)))
+    names = {name + (f"_{number}" if number else ""): name for number in rounds for name in FEATURES}
+    return dict(list(names.items())[: shape.features])
 
 
 def write(directory: Path, predictions: int, *, seed: int = 1, shape: Shape = Shape()) -> int:
@@ -76,17 +91,23 @@ def write(directory: Path, predictions: int, *, seed: int = 1, shape: Shape = Sh
 
 
 def configuration(
-    *, shape: Shape = Shape(), windows: str = "1h, 24h", slices: str = "", maturity: str = "5m", state: str = "state"
+    *,
+    shape: Shape = Shape(),
+    windows: str = "1h, 24h",
+    slices: str = "",
+    maturity: str = "5m",
+    state: str = "state",
+    more: str = "",
 ) -> str:
-    """A configuration file that reads the logs beside it."""
-    features = ", ".join(f"{name}: {kind}" for name, kind in FEATURES.items())
+    """A configuration file that reads the logs beside it; `more` are further lines of each model, indented by four."""
+    watched = ", ".join(f"{name}: {kind}" for name, kind in features(shape).items())
     models = "".join(
         f"  - name: {name}\n"
         "    task: binary\n"
         f"    feedback: {{outcome: {{kind: complete, maturity: {maturity}}}}}\n"
-        f"    features: {{{features}}}\n"
+        f"    features: {{{watched}}}\n"
         f"    slices: [{slices}]\n"
-        f"    windows: [{windows}]\n"
+        f"    windows: [{windows}]\n{more}"
         for name in model_names(shape)
     )
     return (
@@ -141,27 +162,37 @@ def _predictions(generator: Generator, times: Integers, progress: Floats, shape:
     label = generator.random(count) < np.where(canary, 0.1 + 0.8 * score, score)
     high, low = (generator.integers(0, 1 << 64, count, dtype=np.uint64) for _ in range(2))
     names = np.array(model_names(shape))[generator.integers(0, shape.models, count)]
-    columns = [high, low, _instants(times), names, version, *numeric.values()]
-    columns += [np.array(words)[generator.integers(0, len(words), count)] for words in (COUNTRIES, DEVICES)]
+    columns: list[np.ndarray] = [high, low, _instants(times), names, version, *numeric.values()]
+    columns += [_drawn(name, generator, count) for name in CATEGORICAL]
     if shape.segments:
         columns.append(generator.integers(0, shape.segments, count))
     columns += [score > 0.5, score, generator.gamma(4.0, 3.0, count), generator.integers(0, 200_000, count)]
-    rows = zip(*(column.tolist() for column in columns), strict=True)
 
     told = generator.random(count) < shape.answered
     feedback = np.zeros(int(told.sum()), _no_feedback().dtype)
     feedback["high"], feedback["low"], feedback["label"] = high[told], low[told], label[told]
     feedback["time"] = times[told] + generator.exponential(shape.delay, len(feedback)).astype(np.int64)
+    # What further features need is drawn last: all else is the same with and without them.
+    place = 5 + len(FEATURES)
+    columns[place:place] = [_drawn(kind, generator, count) for kind in list(_kinds(shape).values())[len(FEATURES) :]]
+    rows = zip(*(column.tolist() for column in columns), strict=True)
     return _Part((_template(shape) % row for row in rows), feedback)
 
 
+def _drawn(kind: str, generator: Generator, count: int) -> np.ndarray:
+    if kind in NUMERIC:
+        return NUMERIC[kind][0](generator, count)
+    words = CATEGORICAL[kind]
+    return np.array(words)[generator.integers(0, len(words), count)]
+
+
 def _template(shape: Shape) -> str:
-    features = [f'"{name}":%.{digits}f' for name, (_, digits) in NUMERIC.items()]
-    features += ['"country":"%s"', '"device":"%s"']
+    shown = {name: f"%.{digits}f" for name, (_, digits) in NUMERIC.items()} | dict.fromkeys(CATEGORICAL, '"%s"')
+    fields = [f'"{name}":{shown[kind]}' for name, kind in _kinds(shape).items()]
     slices = '"slices":{"segment":"segment-%d"},' if shape.segments else ""
     return (
         '{"prediction_id":"%016x%016x","timestamp":"%s","model":"%s","version":"v%d","features":{'
-        + ",".join(features)
+        + ",".join(fields)
         + "},"
         + slices
         + '"prediction":"%d","score":%.6f,"latency_ms":%.3f,"unit_id":"user-%06d"}\n'

@@ -36,7 +36,6 @@ INPUTS = 'feature!~"@score|@prediction|@label"'
 """What a model is asked about: its features, and those that are watched together (@inputs, @reconstruction)."""
 ANSWERS = 'feature=~"@score|@prediction"'
 LABELS = 'feature="@label"'
-DEAD = 'state=~"vanished|constant|stuck"'
 BROKEN = 'state=~"vanished|invalid|constant|stuck"'
 UNKNOWN = 'state=~"learning|insufficient_samples"'
 _BASELINE = ask('last_over_time(model_version_info{<labels>,baseline_version!=""}[<hold>])', VERSION)
@@ -70,28 +69,12 @@ def _records(p: Parameters) -> tuple[Record, ...]:
         record("model_version:input_drift:bool", drift(INPUTS)),
         record("model_version:score_drift:bool", drift(ANSWERS), subject="answers"),
         record("model_version:score_drift:bool", drift(LABELS), subject="labels"),
-        # That all labels of a window are alike breaks nothing, nor do a few values that cannot be used. A window in
-        # which too little is known says nothing.
+        # That all labels of a window are alike breaks nothing. A window in which too little is known says nothing.
         record(
             "model_version:feature_broken:bool",
             f"""
             max by (<version>, feature) (
-              (
-                last_over_time(model_feature_state{{{DEAD}, feature!="@label"}}[<bridge>])
-                or
-                  last_over_time(model_feature_state{{state="invalid", feature!="@label"}}[<bridge>])
-                * on (<in_window>)
-                  (
-                      sum by (<in_window>) (
-                        last_over_time(model_feature_records{{condition=~"invalid|non_finite"}}[<bridge>])
-                      )
-                    >= bool
-                      <broken_share>
-                      * sum by (<in_window>) (
-                        last_over_time(model_feature_records{{condition!="out_of_range"}}[<bridge>])
-                      )
-                  )
-              )
+              last_over_time(model_feature_state{{{BROKEN}, feature!="@label"}}[<bridge>])
               unless on (<in_window>)
                 (last_over_time(model_feature_state{{{UNKNOWN}}}[<bridge>]) == 1)
             )

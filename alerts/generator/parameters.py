@@ -82,7 +82,6 @@ class Parameters:
     drift_for: Duration = minutes(15)
     drift_kept: Duration = hours(1)  # evidence near its threshold goes to and fro
     drift_named: int = 3  # features that have moved most
-    broken_share: float = 0.1  # of the predictions; fewer values that cannot be used are no broken feature
     broken_for: Duration = minutes(10)
     broken_kept: Duration = minutes(30)
     schema_for: Duration = minutes(15)

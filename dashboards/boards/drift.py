@@ -218,7 +218,7 @@ BOARD = Board(
                     "First sign of it",
                     "When the earliest of what is detected now seems to have begun.",
                     f"min({_run('start_timestamp_seconds')}) * 1000",
-                    unit="dateTimeFromNow",
+                    unit="dateTimeAsIso",
                     empty="Nothing is detected now",
                 ),
                 stat(
@@ -257,7 +257,7 @@ BOARD = Board(
                     "Excess by feature",
                     f"Population stability index less its noise floor, of the {SHOWN} features that were highest: "
                     "about 0 where nothing has moved, whatever the window. Below the minimum effect "
-                    "(drift.minimum_effect, 0.02 by default) nothing is called drift.",
+                    "(drift.minimum_effect, 0.01 by default) nothing is called drift.",
                     Query(f"{EXCESS} and on (version, feature) {MOST}", LEGEND),
                     unit="none",
                     decimals=3,

@@ -190,10 +190,11 @@ def _check(options: argparse.Namespace) -> int:
 
 def _reference(options: argparse.Namespace) -> int:
     from tidegauge.config.load import ConfigurationError
+    from tidegauge.pipeline.scoring import Scoring
     from tidegauge.reference.command import make
 
     try:
-        said = make(options.config_file, options.model, options.records, options.output)
+        said = make(options.config_file, options.model, options.records, options.output, Scoring)
     except (ConfigurationError, ValueError, OSError) as error:
         print(f"tidegauge: {error}", file=sys.stderr)
         return 2

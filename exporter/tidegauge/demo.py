@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from tidegauge.config.durations import format_duration
 from tidegauge.config.load import ConfigurationError
-from tidegauge.config.settings import Change, Release
+from tidegauge.config.settings import Change, Drift, Release
 from tidegauge.pipeline import log
 from tidegauge.pipeline.runner import Runner
 from tidegauge.publish import catalogue
@@ -68,6 +68,7 @@ def demo(listen: str, web_config: Path | None = None, plan: Plan | None = None) 
                 grace="10s",
                 links=plan.links,
                 release_duration=_faster(Release().duration),
+                drift_alarm_interval=_faster(Drift().false_alarm_interval),
                 extra=f"change:\n  false_alarm_interval: {_faster(Change().false_alarm_interval)}\n"
                 f"  learning: {_faster(Change().learning)}\n",
             )

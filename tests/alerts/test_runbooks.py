@@ -36,11 +36,20 @@ def test_links_of_the_exporters_page_lead_to_alerts_that_have_a_page() -> None:
 def test_the_table_of_problems_names_the_alert_that_each_leads_to() -> None:
     section = (RULES.parents[1] / "docs" / "page.md").read_text(encoding="utf-8").split("## Problems")[1]
     rows = re.findall(r"^\| (`.+?`[^|]*) \|[^|]*\| (.+?) \|$", section.split("\n## ")[0], re.MULTILINE)
-    told = {code: name.strip("`") for codes, name in rows for code in re.findall(r"`(\w+)`", codes)}
+    names = {name: re.sub(r"^\[(\w+)\]\(.+/\1\.md\)$", r"\1", name) for _, name in rows}
+    told = {code: names[name] for codes, name in rows for code in re.findall(r"`(\w+)`", codes)}
     assert told.keys() >= BY_CODE.keys() - {MISSED, SILENT}
     assert told == {code: alert(f"{code}late" if code == RECORDS else code) or "none" for code in told}
     for verdict in (MISSED, SILENT):
-        assert re.search(rf"`{verdict}`\s(leads\s)?to\s`{BY_CODE[verdict]}`", section)
+        assert re.search(rf"`{verdict}`\s(leads\s)?to\s\[{BY_CODE[verdict]}\]", section)
+
+
+@pytest.mark.parametrize("page", ["drift", "page", "operations", "how-it-works", "concepts", "guarantees"])
+def test_where_a_page_names_an_alert_it_leads_to_its_runbook(page: str) -> None:
+    text = (RULES.parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    links = re.sub(r"\[(\w+)\]\(\.\./alerts/runbooks/\1\.md\)", "", prose)
+    assert [name for name in NAMES if re.search(rf"\b{name}\b", links)] == []
 
 
 @every_page

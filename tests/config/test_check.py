@@ -95,7 +95,7 @@ model fraud: binary, owned by payments
     false alarms: one in 90d of the model at most, on average, and as many of slices
     learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
   drift: score, answers, labels, features over 24h against training, previous_version, trailing; published as psi
-    called drift if it moved by 0.02 more than by chance (population stability index);\
+    called drift if it moved by 0.01 more than by chance (population stability index);\
  false alarms: one in 90d of the model at most, on average
     learned first: none, its bins are those of the reference
 
@@ -116,7 +116,7 @@ models not named above (at most 100): multiclass
     false alarms: one in 90d of the model at most, on average
     learned first: 5,000 outcomes of each, and 7d of the model with its daily and weekly cycle; of later versions 1d
   drift: answers, labels over 24h against previous_version, trailing, first; published as psi
-    called drift if it moved by 0.02 more than by chance (population stability index);\
+    called drift if it moved by 0.01 more than by chance (population stability index);\
  false alarms: one in 90d of the model at most, on average
     learned first: 2,000 predictions; 10,000, and 24h of them, are what later ones are compared with
 """

@@ -81,7 +81,7 @@ def test_drift_is_watched_unless_anything_is_said(tmp_path: Path) -> None:
         windows=(DAY,),
         statistics=("psi",),
         references=("training", "previous_version", "trailing", "first"),
-        minimum_effect=0.02,
+        minimum_effect=0.01,
         false_alarm_interval=90 * DAY,
         learning=2000,
         first=10_000,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import numpy as np
 from tidegauge.config.settings import Channel, Feature, Model, Settings, Signal, Source
 from tidegauge.config.watched import categorical_names, embedding_names, numeric_names
 from tidegauge.decode import Categorical, FeedbackColumns, FeedbackDecoder, PredictionColumns, PredictionDecoder
-from tidegauge.join.rows import INVALID_CODE, INVALID_NUMBER, MISSING_CODE
+from tidegauge.join.rows import (
+    INVALID_CODE,
+    INVALID_NUMBER,
+    INVALID_VECTOR,
+    MISSING_CODE,
+    MISSING_VECTOR,
+    NON_FINITE_VECTOR,
+)
 
 PREDICTIONS = Source("predictions", "predictions", "/logs/*")
 FEEDBACK = Source("feedback", "feedback", "/logs/*")
@@ -120,10 +128,13 @@ def feature_rows(batch: PredictionColumns, model: Model) -> list[Row]:
     for name, vectors in zip(embedding_names(model), values.vectors, strict=True):
         columns[name] = [None] * n
         if vectors is not None:
-            assert vectors.shape[0] == n
+            assert len(vectors) == n
+            said = {MISSING_VECTOR: None, INVALID_VECTOR: ("invalid",), NON_FINITE_VECTOR: ("not finite",)}
+            numbers = iter(vectors.numbers.tolist())
             columns[name] = [
-                vector if isinstance(first := number_seen(vector[0]), float) else first for vector in vectors.tolist()
+                said[length] if length < 0 else list(islice(numbers, length)) for length in vectors.lengths.tolist()
             ]
+            assert not list(numbers)
     assert columns.keys() == {feature.name for feature in model.features}
     assert {len(column) for column in columns.values()} == {n}
     return [

@@ -190,9 +190,9 @@ SEEN_BY_DELAY = replace(
 watching = st.sampled_from(
     [(SEEN_BY_FRAUD, SEEN_BY_DELAY, ANIMAL), (SEEN_BY_FRAUD,), (SEEN_BY_DELAY,), (replace(FRAUD, slices=()),)]
 )
-# No vector of another length: that says something only beside the others of its block.
 odd = st.one_of(
-    drifted, st.sampled_from(["x", "SE", "12", [], [True], [1, None, 2], [1, float("nan"), 2], True, 1e300, -0.0])
+    drifted,
+    st.sampled_from(["x", "SE", "12", [], [True], [1, 2], [3], [1, None, 2], [1, float("nan"), 2], True, 1e300, -0.0]),
 )
 watched_values: dict[str, st.SearchStrategy[Any]] = {
     "country": mostly("SE", "NO", "x" * 300, 7),

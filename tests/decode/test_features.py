@@ -149,7 +149,7 @@ def test_values_that_are_not_the_usual_ones_change_nothing_about_the_others(name
     ]
     for row in expected:
         # As long as the first one: what no single line can say.
-        row["place"] = INVALID if isinstance(row["place"], list) and len(row["place"]) != 2 else row["place"]
+        row["place"] = INVALID if isinstance(row["place"], list) and None in row["place"] else row["place"]
     assert seen(WATCHED, *records) == expected
 
 
@@ -319,31 +319,39 @@ def vectors(*values: Any) -> Any:
     return batch.features.vectors[0]
 
 
-def test_vectors_are_as_long_as_the_first_of_the_block() -> None:
-    found = vectors(None, [], [1, 2, 3], [1, 2], [4, 5, 6], [1, math.inf, 2], None)
-    none = [math.nan] * 3
+MIXED: tuple[Any, ...] = (None, [], [1, 2, 3], [1, 2], [4, 5, 6], [1, math.inf, 2], [7, 8], None)
+
+
+def test_vectors_of_another_length_than_what_is_asked_for_are_invalid() -> None:
+    invalid, nothing = [INVALID_NUMBER, math.nan, math.nan], [math.nan] * 3
+    infinite = [math.inf, math.nan, math.nan]
     np.testing.assert_array_equal(
-        found,
-        [
-            none,
-            [INVALID_NUMBER, math.nan, math.nan],
-            [1, 2, 3],
-            [INVALID_NUMBER, math.nan, math.nan],
-            [4, 5, 6],
-            [math.inf, math.nan, math.nan],
-            none,
-        ],
+        vectors(*MIXED).of_length(3),
+        [nothing, invalid, [1, 2, 3], invalid, [4, 5, 6], infinite, invalid, nothing],
     )
+    found = vectors(*MIXED).of_length(2)
+    np.testing.assert_array_equal(found[[3, 6]], [[1, 2], [7, 8]])
+    assert (found[[1, 2, 4], 0] == INVALID_NUMBER).all()
+
+
+@pytest.mark.parametrize("rows", [[0, 1, 2, 3, 4, 5, 6, 7], [6, 2, 2, 0, 3], [4, 2], [3], []])
+def test_some_of_the_vectors_are_what_they_were(rows: list[int]) -> None:
+    for values in (MIXED, [[n, n + 1, n + 2] for n in range(8)]):
+        found = vectors(*values)
+        for dimension in (2, 3, 4):
+            taken = found.take(np.array(rows, dtype=np.int64)).of_length(dimension)
+            np.testing.assert_array_equal(taken, found.of_length(dimension)[rows])
+            np.testing.assert_array_equal(found.take(slice(1, 5)).of_length(dimension), found.of_length(dimension)[1:5])
 
 
 def test_a_vector_has_at_most_4096_numbers() -> None:
-    np.testing.assert_array_equal(vectors([0.5] * 4097), [[INVALID_NUMBER]])
-    np.testing.assert_array_equal(vectors([0.5] * 4096, [1] * 4096), [[0.5] * 4096, [1] * 4096])
+    np.testing.assert_array_equal(vectors([0.5] * 4097).of_length(1), [[INVALID_NUMBER]])
+    np.testing.assert_array_equal(vectors([0.5] * 4096, [1] * 4096).of_length(4096), [[0.5] * 4096, [1] * 4096])
 
 
 def test_a_block_without_vectors_has_none_and_one_with_only_bad_ones_says_so() -> None:
     assert vectors(None, None) is None
-    np.testing.assert_array_equal(vectors(None, "x"), [[math.nan], [INVALID_NUMBER]])
+    np.testing.assert_array_equal(vectors(None, "x").of_length(1), [[math.nan], [INVALID_NUMBER]])
 
 
 # Which features a record had
@@ -398,4 +406,4 @@ def test_taking_rows_takes_their_features() -> None:
     assert taken.numbers[0].tolist() == [4, 0, 4]
     assert [taken.codes[0].values[code] for code in taken.codes[0].codes] == ["c4", "c0", "c4"]
     assert taken.vectors[0] is not None
-    assert taken.vectors[0].tolist() == [[4, 4], [0, 0], [4, 4]]
+    assert taken.vectors[0].of_length(2).tolist() == [[4, 4], [0, 0], [4, 4]]

@@ -11,6 +11,7 @@ import pytest
 from docs.generator import metrics
 from docs.generator.__main__ import DOCS, generated
 from docs.generator.pages import fill, table
+from tidegauge.assess.drift import quality
 from tidegauge.config import schema
 from tidegauge.config.definitions import DEFINITIONS
 from tidegauge.config.drift_definitions import (
@@ -28,6 +29,7 @@ from tidegauge.config.settings import DRIFT_REFERENCES, DRIFT_STATISTICS, RESERV
 from tidegauge.config.shapes import Duration, Either, Items, Named, Section, Shape
 from tidegauge.pipeline.vector_samples import MMD
 from tidegauge.publish.explanations import LABELS, NEVER, QUESTIONS, SUM, explain
+from tidegauge.tally.features.schema import CONDITIONS
 
 
 @pytest.mark.parametrize(
@@ -96,6 +98,12 @@ def test_every_word_of_drift_is_explained_and_nothing_else() -> None:
     ):
         plain = by_name[family].help.replace("-", " ")
         assert all(word in plain for word in words), family
+
+
+def test_every_state_and_condition_that_there_is_has_its_meaning() -> None:
+    assert tuple(FEATURE_STATE_MEANINGS) == quality.STATES
+    assert set(CONDITION_MEANINGS) == set(CONDITIONS)
+    assert set(quality.BROKEN) < set(quality.STATES)
 
 
 def test_every_range_in_the_reference_is_that_of_the_metric() -> None:

@@ -116,6 +116,9 @@ def test_the_repository_has_configurations() -> None:
 def test_every_configuration_of_the_repository_is_accepted_by_both(name: str, tmp_path: Path) -> None:
     file = tmp_path / "tidegauge.yml"
     file.write_text(CONFIGURATIONS[name])
+    for reference in re.findall(r"^ +reference: (\S+)", CONFIGURATIONS[name], re.M):
+        (tmp_path / reference).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / reference).touch()
     assert loads(file)
     assert accepted(file)
 

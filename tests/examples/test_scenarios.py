@@ -1,14 +1,20 @@
-"""The scenarios of releases and slow changes are what they say, recounted from the bytes of their logs."""
+"""The scenarios of releases, slow changes, drift and broken data are what they say, recounted from the bytes of their
+logs; and what the page says was measured is what they say must come of them."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -30,6 +36,16 @@ LONG = [
     "failing-slice",
     "label-delay",
 ]
+MOVING = [
+    "harmless-drift",
+    "harmful-drift",
+    "more-fraud",
+    "dead-feature",
+    "missing-values",
+    "renamed-field",
+    "weekends",
+]
+PAGE = Path(__file__).parents[2] / "docs" / "scenarios.md"
 BUSY = 1 + 0.3**2 / 2
 """The error rate of all rows over that of the clock: the busy hours are the hard ones, both by 30 %."""
 
@@ -127,7 +143,7 @@ def assert_rate(rows: Rows, where: NDArray[np.bool_], expected: float) -> None:
     assert rate == pytest.approx(expected, abs=4 * error)
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", [*LONG, *MOVING])
 def test_the_same_seed_writes_the_same_bytes_and_another_does_not(name: str, tmp_path: Path) -> None:
     for number, seed in enumerate((1, 1, 2)):
         simulate.simulate(name, tmp_path / str(number), seed=seed, start=START, rate=0.01)
@@ -137,14 +153,21 @@ def test_the_same_seed_writes_the_same_bytes_and_another_does_not(name: str, tmp
         assert first != other
 
 
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", [*LONG, *MOVING])
 def test_the_configuration_beside_the_logs_is_accepted(name: str, tmp_path: Path) -> None:
     simulate.simulate(name, tmp_path, start=START, rate=0.001)
     settings = load(tmp_path / simulate.CONFIGURATION)
     (model,) = settings.models
     assert settings.clock == "log"
     assert [channel.maturity for channel in model.channels] == [3_600_000]
-    released = len(simulate.find(name).versions) > 1
+    scenario = simulate.find(name)
+    assert {feature.name for feature in model.features} == {
+        "amount",
+        "country",
+        *(one.name for one in scenario.features),
+    }
+    assert model.drift.references == scenario.references or not scenario.references
+    released = len(scenario.versions) > 1
     assert dict(model.release.margins) == ({"accuracy": 0.01} if released else {})
 
 
@@ -252,6 +275,167 @@ def test_labels_come_late_for_a_day_and_nothing_is_worse(rows: Callable[[str], R
     assert np.nanmean(found.wait[~stretch] > 1) < 0.01, "later than the maturity"
     for day in range(12):
         assert_rate(found, found.during(day, day + 1), 0.05 * BUSY)
+
+
+# --- features -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Records of a run: when they were made, and what they hold."""
+
+    progress: NDArray[np.float64]
+    weekend: NDArray[np.bool_]
+    records: list[dict[str, Any]]
+
+    def of(self, name: str) -> list[Any]:
+        return [record["features"].get(name, ABSENT) for record in self.records]
+
+    def late(self, since: float) -> NDArray[np.bool_]:
+        return self.progress >= since
+
+
+ABSENT = object()
+AGES = math.log(200), 1.2
+"""Mean and standard deviation of the logarithms of the ages of accounts."""
+
+
+def inputs(name: str, count: int = 30_000) -> Inputs:
+    """The scenario at its own pace, but with about so many predictions in all."""
+    scenario = simulate.find(name)
+    rate = count / (scenario.duration / 1000)
+    traffic = simulate.Traffic(scenario, seed=7, start=START, duration=scenario.duration, rate=rate, delay=1000)
+    found = [json.loads(line) for line in traffic.step(START + scenario.duration)[0].splitlines()]
+    times = milliseconds([record["timestamp"] for record in found])
+    days = times.astype("datetime64[ms]").astype("datetime64[D]")
+    return Inputs((times - START) / scenario.duration, ~np.is_busday(days), found)
+
+
+def shares(values: list[Any], where: NDArray[np.bool_]) -> dict[Any, float]:
+    chosen = [value for value, there in zip(values, where.tolist(), strict=True) if there]
+    return {value: count / len(chosen) for value, count in Counter(chosen).items()}
+
+
+def moments(values: list[Any], where: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean, in standard deviations of the usual, and standard deviation, of the logarithms."""
+    logs = (np.log(np.array(values)[where]) - AGES[0]) / AGES[1]
+    return float(logs.mean()), float(logs.std())
+
+
+@pytest.mark.parametrize("name", ["harmless-drift", "harmful-drift"])
+def test_the_campaign_brings_younger_accounts_and_more_games(name: str) -> None:
+    found = inputs(name)
+    late = found.late(9 / 12)
+    assert moments(found.of("account_days"), ~late) == pytest.approx((0, 1), abs=0.03)
+    assert moments(found.of("account_days"), late) == pytest.approx((-0.6, 1), abs=0.05)
+    assert shares(found.of("merchant"), ~late)["games"] == pytest.approx(0.1, abs=0.01)
+    assert shares(found.of("merchant"), late)["games"] == pytest.approx(0.2 / 1.1, abs=0.02)
+    for same in ("amount", "device_risk"):
+        before, after = (np.log(np.array(found.of(same))[where]).mean() for where in (~late, late))
+        assert after == pytest.approx(before, abs=0.07)
+
+
+@pytest.mark.parametrize(
+    ("name", "since", "before", "after"),
+    [
+        ("harmless-drift", 9 / 12, 0.05, 0.05),
+        ("harmful-drift", 9 / 12, 0.05, 0.09),
+        ("more-fraud", 9 / 12, 0.05, 0.05),
+        ("dead-feature", 3 / 4, 0.05, 0.08),
+        ("missing-values", 3 / 4, 0.05, 0.05),
+        ("renamed-field", 3 / 5, 0.05, 0.05),
+    ],
+)
+def test_the_model_is_as_wrong_as_said_before_and_after(name: str, since: float, before: float, after: float) -> None:
+    scenario = simulate.find(name)
+    days = scenario.duration / DAY
+    rate = 30_000 / (scenario.duration / 1000)
+    traffic = simulate.Traffic(scenario, seed=8, start=START, duration=scenario.duration, rate=rate, delay=1000)
+    found = columns(*traffic.step(START + scenario.duration))
+    assert_rate(found, found.during(0, since * days), before * BUSY)
+    assert_rate(found, found.during(since * days, days), after * BUSY)
+
+
+def test_more_answers_are_fraud_and_rightly_so() -> None:
+    found = inputs("more-fraud")
+    said = [record.get("prediction") for record in found.records]
+    late = found.late(9 / 12)
+    for where, share in ((~late, 0.2), (late, 0.3)):
+        assert shares(said, where)["1"] == pytest.approx(share, abs=0.02)
+
+
+def test_what_breaks_is_as_said_and_only_after_its_day() -> None:
+    dead = inputs("dead-feature")
+    risk = np.array(dead.of("device_risk"))
+    assert (risk[~dead.late(3 / 4)] > 0).all()
+    assert (risk[dead.late(3 / 4)] == 0).all()
+
+    holed = inputs("missing-values")
+    missing = np.array([value is None for value in holed.of("device_risk")])
+    assert not missing[~holed.late(3 / 4)].any()
+    assert missing[holed.late(3 / 4)].mean() == pytest.approx(0.05, abs=0.01)
+
+    renamed = inputs("renamed-field")
+    late = renamed.late(3 / 5)
+    for name, where in (("merchant", ~late), ("merchant_kind", late)):
+        assert [value is not ABSENT for value in renamed.of(name)] == where.tolist()
+    kinds = [shares(renamed.of(name), where) for name, where in (("merchant", ~late), ("merchant_kind", late))]
+    assert kinds[0] == pytest.approx(kinds[1], abs=0.02)
+
+
+def test_weekends_have_less_traffic_more_fraud_and_other_customers_every_week() -> None:
+    found = inputs("weekends")
+    said = [record.get("prediction") for record in found.records]
+    day = (found.progress * 21).astype(int)
+    for week in range(3):
+        inside = day // 7 == week
+        free, working = inside & found.weekend, inside & ~found.weekend
+        assert (free.sum() / 2) / (working.sum() / 5) == pytest.approx(0.7, abs=0.06)
+        assert moments(found.of("account_days"), free)[0] == pytest.approx(-0.3, abs=0.1)
+        assert moments(found.of("account_days"), working)[0] == pytest.approx(0, abs=0.07)
+        assert shares(said, free)["1"] == pytest.approx(0.26, abs=0.04)
+        assert shares(said, working)["1"] == pytest.approx(0.2, abs=0.03)
+        assert shares(found.of("merchant"), free)["travel"] == pytest.approx(0.266, abs=0.05)
+
+
+def test_a_feature_of_the_broken_release_freezes_when_it_breaks_and_in_that_version_alone() -> None:
+    scenario = simulate.find("broken-release")
+    traffic = simulate.Traffic(scenario, seed=9, start=START, duration=scenario.duration, rate=3, delay=1000)
+    found = [json.loads(line) for line in traffic.step(START + scenario.duration)[0].splitlines()]
+    breaks = START + simulate.BREAKS * scenario.duration
+    times = milliseconds([record["timestamp"] for record in found])
+    frozen = [record["features"]["device_risk"] == 0 for record in found]
+    version = [record["version"] for record in found]
+    assert frozen == [name == "v2" and time >= breaks for name, time in zip(version, times.tolist(), strict=True)]
+
+
+def test_another_feature_changes_nothing_else_in_the_logs() -> None:
+    scenario = simulate.find("dead-feature")
+    logs = []
+    for features in (scenario.features, scenario.features[:1]):
+        changed = replace(scenario, features=features)
+        traffic = simulate.Traffic(changed, seed=1, start=START, duration=DAY, rate=0.01, delay=1000)
+        logs.append([json.loads(line) for line in traffic.step(START + DAY)[0].splitlines()])
+    names = {one.name for one in scenario.features[1:]}
+    for record in logs[0]:
+        record["features"] = {name: value for name, value in record["features"].items() if name not in names}
+    assert logs[0] == logs[1]
+
+
+# --- what comes of them ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*LONG, *MOVING])
+def test_the_page_says_that_the_alerts_came_which_must_and_no_other(name: str) -> None:
+    """It is written by bench.scenarios, over the real exporter and the real rules."""
+    scenario = simulate.find(name)
+    row = re.search(rf"^\| \[{name}\]\(#{name}\) \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert row is not None, "the page tells it"
+    _, told, _, _, others, never = (cell.strip() for cell in row[1].split(" | "))
+    assert told == next(iter(scenario.fires), "none is due")
+    came = set(re.findall(r"Model[A-Z]\w+", f"{told} {others}"))
+    assert set(scenario.fires) <= came <= {*scenario.fires, *scenario.may_fire}
+    assert not came & set(never.split(", "))
 
 
 def test_a_shorter_run_shortens_everything_with_it() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.page.drift_scenes import MANY, drifting
-from tests.page.reports import against, change, drift, feature, model, page_text, report, same, score, version
+from tests.page.reports import EARLIER, against, change, drift, feature, model, page_text, report, same, score, version
 from tests.processes import Exporter, Metrics
 from tidegauge.pipeline.findings import finding_reports
 from tidegauge.pipeline.runbooks import alert
@@ -20,6 +20,7 @@ from tidegauge.publish.drift_words import effect_words, feature_summary, quality
 from tidegauge.publish.page_drift import DRIFT_SHAPES
 from tidegauge.publish.report import DistributionReport, DriftReport, FeatureReport, ProblemReport, VersionReport
 from tidegauge.publish.style import STYLE
+from tidegauge.publish.summaries import model_summary
 
 SCORE, PREDICTION = feature("@score"), feature("@prediction")
 VANISHED = feature("age", state="vanished", broken=True, missing=12_345)
@@ -72,6 +73,29 @@ def test_inputs_that_moved_only_together_are_said_so() -> None:
     assert "1 of 2 inputs has moved since" in both and "(72 % of the shift) and all numbers together." in both
 
 
+CHIP = '<span class="c broken"><span aria-hidden="true">▲</span> Data is broken</span>'
+
+
+def test_no_model_is_only_green_while_its_data_is_broken() -> None:
+    fine = model("a", watched(drift(SCORE, feature("age"))), verdict="met")
+    sick = model("b", watched(drift(SCORE, VANISHED)), verdict="met")
+    quiet = model("c", watched(drift(SCORE)), verdict="silent")
+    page = page_text(report(fine, quiet, sick))
+    assert page.count(CHIP) == 3  # at a glance, at the model, at the version
+    glance = re.findall(r'<li class="(\w+)"><div class="a"><a href="#m\d">(?:<bdi>)?(\w)', page)
+    assert glance == [("broken", "b"), ("silent", "c"), ("met", "a")]
+    missed = page_text(report(replace(sick, verdict="missed")))
+    assert missed.count(CHIP) == 3 and '<li class="missed"><div class="a">' in missed
+    assert CHIP not in page_text(report(fine))
+
+
+def test_the_summary_of_a_model_begins_with_broken_data() -> None:
+    versions = [replace(watched(drift(SCORE, VANISHED)), name=name, broken_features=("age",)) for name in ("v1", "v2")]
+    one = replace(model("fraud", *versions), broken_features=("age",))
+    assert model_summary(one) == "v1, v2 with broken data: age; v1, v2 as good as promised"
+    assert "broken" not in model_summary(model("fraud", watched()))
+
+
 @pytest.mark.parametrize(
     ("one", "words"),
     [
@@ -80,11 +104,23 @@ def test_inputs_that_moved_only_together_are_said_so() -> None:
         (feature("a", state="stuck"), "is stuck: it used to change all the time, and has stopped"),
         (
             feature("a", state="invalid", invalid=1235),
-            "has values of the wrong type in 10 % of 12,345 predictions",
+            "has values of the wrong type, in 10 % of 12,345 predictions",
         ),
         (
             feature("a", state="invalid", non_finite=1235),
-            "has values that are not finite in 10 % of 12,345 predictions",
+            "has values that are not finite, in 10 % of 12,345 predictions",
+        ),
+        (
+            feature("a", state="missing", missing=100, non_finite=270),
+            "has values that are not finite in 2.2 % of 12,345 predictions",
+        ),
+        (
+            feature("a", state="vanished", missing=370, broken_since=EARLIER),
+            "has vanished since 2026-03-04 05:06 UTC: it is missing in 3.0 % of 12,345 predictions",
+        ),
+        (
+            feature("a", state="stuck", broken_since=EARLIER),
+            "is stuck since 2026-03-04 05:06 UTC: it used to change all the time, and has stopped",
         ),
         (feature("a", state="missing", missing=370), "is missing in 3.0 % of 12,345 predictions"),
         (feature("a", state="unseen", unseen=370), "has values never seen before in 3.0 % of 12,345 predictions"),
@@ -313,6 +349,10 @@ def test_each_model_is_in_the_state_that_its_data_is_in(answered: Answered) -> N
     (still,) = drifts["still"]
     assert {"@inputs", "@reconstruction"} < {one["feature"] for one in still["features"]}
     assert all(one["comparisons"][0]["records"] for one in still["features"] if one["feature"] != "@label")
+    for one in status["models"]:
+        assert ("amount" in one["broken_features"]) == (one["name"] == "dead")
+        versions = [each["broken_features"] for each in one["versions"]]
+        assert {name for each in versions for name in each} == set(one["broken_features"])
     vanished = {one["name"]: one["vanished_features"] for one in status["models"]}
     assert vanished["dead"] == ["amount"] and vanished["still"] == []
     (crowd,) = drifts["crowd"]

@@ -29,8 +29,9 @@ from tests.pipeline.drift_logs import (
 )
 from tests.pipeline.production import START
 from tests.recount.driver import Run
-from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Source
+from tidegauge.config.settings import HOUR, MINUTE, WEEK, Feature, Model, Source
 from tidegauge.pipeline.features import Features
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Reference
@@ -72,14 +73,18 @@ def known(run: Run) -> Any:
     return fixed, sums, first, labels.watch.to_json(), past
 
 
-def reference_of(folder: Path, seed: int = 90) -> Reference:
+def reference_of(folder: Path, seed: int = 90, model: Model = SHOP) -> Reference:
     """Made of records like the first ones, written and read again."""
     folder.mkdir(parents=True, exist_ok=True)
     path, prepared = folder / "training.jsonl", folder / "reference.yml"
-    path.write_bytes(b"".join(line for _, line in lines(records(seed, hours=20)[0])))
-    with running(folder / "only for its settings") as run:
-        prepared.write_text(dump(build(SHOP, run.settings, path)), encoding="utf-8")
-    return fitted(load(prepared), SHOP, prepared)
+    predictions, feedback = records(seed, hours=20, model=model)
+    if model is PRICE:  # whose labels need bins of their own
+        for record, told in zip(predictions, feedback, strict=True):
+            record["label"] = told["label"]
+    path.write_bytes(b"".join(line for _, line in lines(predictions)))
+    with running(folder / "only for its settings", model) as run:
+        prepared.write_text(dump(build(model, run.settings, path, Scoring)), encoding="utf-8")
+    return fitted(load(prepared), model, prepared)
 
 
 # --- counts -----------------------------------------------------------------------------------------------------------
@@ -240,6 +245,38 @@ def test_a_feature_that_shifts_is_found_by_name_and_recovers(tmp_path: Path) -> 
         assert ("model_drift_start_timestamp_seconds", ("shop", "v1", "amount", "first")) not in run.page()
 
 
+@pytest.mark.parametrize("reference", ["training", "first"])
+def test_identifiers_and_long_tails_are_neither_broken_nor_drift(tmp_path: Path, reference: str) -> None:
+    """100,000 users, 1,500 pages that are alike, towns of which most are rare: there are always new ones."""
+    names = ("user", "page", "town")
+    model = replace(SHOP, features=tuple(Feature(name, "categorical") for name in names))
+
+    def made(seed: int, hours: float) -> tuple[list[Record], list[Record]]:
+        chance = np.random.default_rng(seed)
+
+        def change(record: Record, hour: float) -> None:
+            town = min(int(chance.pareto(0.9) * 3), 5000)
+            values = (f"u{chance.integers(100_000)}", f"p{chance.integers(1500)}", f"t{town}")
+            record["features"] = dict(zip(names, values, strict=True))
+
+        return records(seed, hours=hours, change=change)
+
+    references = None
+    if reference == "training":
+        path = tmp_path / "training.jsonl"
+        path.write_bytes(b"".join(line for _, line in lines(made(19, 12)[0])))
+        with running(tmp_path / "only for its settings", model) as run:
+            references = {"shop": build(model, run.settings, path, Scoring)}
+        model = replace(model, reference=path)
+    page = page_of(tmp_path / "run", made(20, 40), model, references, until=40)
+    assert states(page) == dict.fromkeys(("@score", "@prediction", "@label", *names), "ok")
+    assert moved(page, reference) == set()
+    excess = shown(page, "model_drift_excess", "v1", reference)
+    assert max(excess[name] for name in names) < 0.015
+    unseen = shown(page, "model_feature_records", "v1", "unseen")
+    assert unseen["user"] == unseen["page"] == 0 and unseen["town"] > 20
+
+
 def broken(name: str, value: Any) -> Any:
     def change(record: Record, hour: float) -> None:
         if hour >= MOVED:
@@ -271,6 +308,72 @@ def test_a_broken_feature_has_its_state_within_a_window(tmp_path: Path, name: st
         assert found.pop(name) in ("unseen", "constant")
         expected.pop(name)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [
+        ("amount", None, "vanished"),
+        ("amount", 3.25, "stuck"),
+        ("country", "de", "stuck"),
+        ("amount", "12.5", "invalid"),
+    ],
+)
+def test_a_feature_that_dies_is_named_within_half_an_hour_and_until_it_is_back(
+    tmp_path: Path, name: str, value: Any, state: str
+) -> None:
+    back = MOVED + 14
+    with running(tmp_path) as run:
+        change = broken(name, value)
+
+        def until_it_is_back(record: Record, hour: float) -> None:
+            if hour < back:
+                change(record, hour)
+
+        made = lines(records(21, hours=back + 1, change=until_it_is_back)[0])
+        write(run, made, until=MOVED)
+        assert states(run.page())[name] == "ok"
+        since, found = MOVED, []
+        for step in (0.25, 0.25, *[0.5] * 27):
+            write(run, made, since=since, until=since + step, step=step)
+            since += step
+            found.append(states(run.page())[name])
+        assert found[1] == state
+        at_last = "constant" if state == "stuck" else state
+        assert set(found[1:]) == {state, at_last} and found[-1] == at_last
+        write(run, made, since=back, until=back + 1)
+        assert states(run.page())[name] not in ("vanished", "stuck", "constant")
+
+
+@pytest.mark.parametrize(("released", "state"), [(True, "stuck"), (False, "ok")])
+def test_on_the_first_day_only_a_baseline_tells_that_a_feature_does_not_sleep(
+    tmp_path: Path, released: bool, state: str
+) -> None:
+    def change(record: Record, hour: float) -> None:
+        if hour >= 3 and (record["prediction_id"] % 2 or not released):
+            record["version"] = "v2" if released else "v1"
+            if hour >= 6:
+                record["features"]["amount"] = 3.25
+
+    page = page_of(tmp_path, records(22, hours=8, rate=400, change=change), until=8)
+    assert states(page, "v2" if released else "v1")["amount"] == state
+    assert states(page, "v1")["items"] == "ok"
+
+
+def test_what_is_wrong_with_three_in_a_hundred_values_moves_the_feature(tmp_path: Path) -> None:
+    """So that an alert tells of every state, though most have none of their own."""
+    chance = np.random.default_rng(22)
+
+    def spoiled(record: Record, hour: float) -> None:
+        if hour >= MOVED:
+            for name, value in (("amount", 1e7), ("items", "3"), ("country", "xx"), ("member", None)):
+                if chance.random() < 0.03:
+                    record["features"][name] = value
+
+    page = page_of(tmp_path, records(23, hours=MOVED + 13, change=spoiled), until=MOVED + 13)
+    assert moved(page) == {"amount", "items", "country", "member"}
+    found = states(page)
+    assert [found[name] for name in FEATURES] == ["out_of_range", "missing", "unseen", "missing", "ok"]
 
 
 def test_a_feature_that_is_renamed_vanishes_and_appears(tmp_path: Path) -> None:
@@ -399,6 +502,37 @@ def test_other_features_or_another_reference_start_the_bins_anew_and_lose_nothin
             run.save()
             run.reopen()
             assert run.pipeline.notes == []
+
+
+def test_labels_of_another_reference_or_channel_start_anew_and_say_so(tmp_path: Path) -> None:
+    made = records(18, hours=12, model=PRICE)
+    one, other = reference_of(tmp_path / "one", 93, PRICE), reference_of(tmp_path / "other", 94, PRICE)
+    model = replace(PRICE, reference=tmp_path / "one" / "reference.yml")
+    with running(tmp_path / "run", model, {"price": one}) as run:
+        write(run, lines(made[0]), lines(made[1]), until=12)
+        run.save()
+        before = run.page()
+        run.references = {"price": other}
+        run.reopen()
+        run.settle()
+        assert any("the bins of labels: those of the reference data have changed" in one for one in run.pipeline.notes)
+        assert not any("lifetime" in note for note in run.pipeline.notes)
+        page = run.page()
+        assert {key: value for key, value in page.items() if _of_quality(key[0])} == {
+            key: value for key, value in before.items() if _of_quality(key[0])
+        }
+        # What still waits for corrections is counted in the new bins.
+        assert shown(page, "model_feature_records", "v1", "valid")["@label"] > 2000
+        run.save()
+        other_channel = replace(model.channels[0], name="audit")
+        run.settings = replace(run.settings, models=(replace(model, channels=(other_channel,)),))
+        run.reopen()
+        assert any(
+            "the bins of labels: the channel that they come from has changed" in one for one in run.pipeline.notes
+        )
+        run.save()
+        run.reopen()
+        assert run.pipeline.notes == []
 
 
 def _of_quality(family: str) -> bool:

@@ -30,8 +30,9 @@ from tests.pipeline.vector_logs import (
 from tests.pipeline.vector_logs import records as records_of
 from tests.recount.driver import Page, Run
 from tidegauge.config.settings import HOUR, Feature, Model
-from tidegauge.join.rows import FeatureValues, Rows
+from tidegauge.join.rows import FeatureValues, Rows, VectorValues
 from tidegauge.pipeline.learning import MOST_BYTES, LearningBuffer
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, fitted
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Reference
@@ -61,7 +62,7 @@ def reference_of(folder: Path, model: Model = MODEL, seed: int = 90) -> Referenc
     path.write_text("".join(json.dumps(one) + "\n" for one in records_of(seed, hours=10)))
     with running(folder / "only for its settings", model) as run:
         prepared = folder / "reference.yml"
-        prepared.write_text(dump(build(model, run.settings, path)), encoding="utf-8")
+        prepared.write_text(dump(build(model, run.settings, path, Scoring)), encoding="utf-8")
     return fitted(load(prepared), model, prepared)
 
 
@@ -257,7 +258,9 @@ def test_vectors_do_not_fill_the_memory_while_they_are_learned() -> None:
     buffer = LearningBuffer(10_000)
     rows = 1 + MOST_BYTES // (4096 * 8)
     nothing = np.zeros(rows)
-    values = FeatureValues(np.zeros((0, rows)), (), (np.zeros((rows, 4096)),))
+    values = FeatureValues(
+        np.zeros((0, rows)), (), (VectorValues(np.full(rows, 4096, dtype=np.int32), np.zeros(rows * 4096)),)
+    )
     codes = np.zeros(rows, dtype=np.uint8)
     times = np.arange(rows)
     part = Rows(times, codes, (), codes, nothing, nothing, (), features=values)

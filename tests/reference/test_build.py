@@ -28,6 +28,7 @@ from tests.reference.records import (
     write_json_lines,
     write_parquet,
 )
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference import build as building
 from tidegauge.reference.build import build
 from tidegauge.reference.format import dump
@@ -40,7 +41,7 @@ SIZE = 3_000
 
 def text(folder: Path, file: Path, **configuration: Any) -> str:
     """The prepared reference that a file gives, without its name and the time."""
-    reference = build(*configured(folder, **configuration), file)
+    reference = build(*configured(folder, **configuration), file, Scoring)
     return "".join(
         line for line in dump(reference).splitlines(keepends=True) if not line.startswith(("created:", "file:"))
     )
@@ -116,7 +117,8 @@ def test_categories_are_counted_by_their_text_and_rare_ones_by_hash(tmp_path: Pa
 
     devices = Counter(r["device"] for r in records)
     named = dict(features["device"]["categories"])
-    assert len(named) == 30 and all(devices[name] == count for name, count in named.items())
+    assert named == {name: count for name, count in devices.items() if count >= 20} and len(named) < 30
+    assert features["device"]["new"] == sum(count == 1 for count in devices.values()) / SIZE > 0
     rest = {name: count for name, count in devices.items() if name not in named}
     assert rest and max(rest.values()) <= min(named.values())
     buckets = [0] * 16
@@ -335,7 +337,7 @@ def test_lines_that_are_no_records_are_counted_by_reason(tmp_path: Path) -> None
     ]
     path = tmp_path / "r.jsonl"
     path.write_text("\n".join(lines) + "\n")
-    reference = build(*configured(tmp_path), path)
+    reference = build(*configured(tmp_path), path, Scoring)
     assert reference.records == 2
     assert reference.rejected == {
         "invalid_json": 1,
@@ -351,9 +353,9 @@ def test_lines_that_are_no_records_are_counted_by_reason(tmp_path: Path) -> None
 def test_rows_of_csv_with_cells_too_many_or_too_few_are_counted(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text('prediction,country\n1,de\n1\n\n0,fr,x\n1,"a\nb"\n')
-    reference = build(*configured(tmp_path), path)
+    reference = build(*configured(tmp_path), path, Scoring)
     assert reference.records == 2 and reference.rejected == {"wrong_number_of_cells": 2}
-    assert reference.schema.features[1] == CategoricalBins("country", ("a\nb", "de"))
+    assert reference.schema.features[1] == CategoricalBins("country", ("a\nb", "de"), new=1.0)
 
 
 def test_data_without_answers_give_features_and_labels_and_no_scores(tmp_path: Path) -> None:
@@ -368,7 +370,7 @@ def test_features_that_are_absent_or_not_configured_are_told_of(tmp_path: Path) 
     records = [{**r, "colour": "red", "latency_ms": 5} for r in generate(50)]
     for record in records:
         del record["country"]
-    reference = build(*configured(tmp_path), write_csv(tmp_path / "r.csv", records))
+    reference = build(*configured(tmp_path), write_csv(tmp_path / "r.csv", records), Scoring)
     assert "country" not in reference.schema.names
     assert [note for note in reference.notes if '"country"' in note]
     assert reference.notes[-1] == 'features of r.csv that are not configured: "colour"'
@@ -402,5 +404,5 @@ def test_a_file_that_cannot_be_used_is_refused_by_name(name: str, content: bytes
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError) as refused:
-        build(*configured(tmp_path), path)
+        build(*configured(tmp_path), path, Scoring)
     assert said in str(refused.value) and str(path) in str(refused.value)

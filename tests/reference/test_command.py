@@ -13,6 +13,7 @@ import pytest
 from tests.processes import ENVIRONMENT
 from tests.reference.records import FEATURES, configured, generate, write_csv
 from tidegauge.cli import main
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference import command
 from tidegauge.reference.format import load
 
@@ -102,7 +103,7 @@ def test_a_configuration_with_problems_is_refused_as_by_check(folder: Path, caps
 
 def test_check_reads_a_prepared_reference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepared = folder / "reference.yml"
-    command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", prepared)
+    command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", prepared, Scoring)
     assert main(["check", "--config.file", str(folder / "tidegauge.yml")]) == 0
     prepared.write_text(prepared.read_text().replace("records: 400", "records: 401"))
     assert main(["check", "--config.file", str(folder / "tidegauge.yml")]) == 2
@@ -118,7 +119,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError):
-        command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", output)
+        command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", output, Scoring)
     assert output.read_text() == "tidegauge_reference: 1\n"
     assert not list(folder.glob(".*"))
 
@@ -126,7 +127,7 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
 def test_a_link_stays_a_link_and_what_it_names_is_replaced(folder: Path) -> None:
     (folder / "real.yml").write_text("")
     (folder / "reference.yml").symlink_to("real.yml")
-    command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", folder / "reference.yml")
+    command.make(folder / "tidegauge.yml", "fraud", folder / "r.csv", folder / "reference.yml", Scoring)
     assert (folder / "reference.yml").is_symlink()
     assert load(folder / "real.yml").records == 400
 
@@ -136,7 +137,7 @@ def test_a_model_that_only_the_default_entry_configures_has_a_reference_of_its_o
     path = tmp_path / "tidegauge.yml"
     path.write_text(path.read_text().replace("name: fraud", 'name: "*"'))
     write_csv(tmp_path / "r.csv", generate(50))
-    command.make(path, "churn", tmp_path / "r.csv", tmp_path / "churn.yml")
+    command.make(path, "churn", tmp_path / "r.csv", tmp_path / "churn.yml", Scoring)
     assert load(tmp_path / "churn.yml").model == "churn"
 
 
@@ -144,7 +145,9 @@ def test_what_is_noteworthy_is_said(tmp_path: Path) -> None:
     configured(tmp_path, {**FEATURES, "flat": "numeric", "odd": "numeric", "b c": "numeric"})
     lines = ["prediction,flat,odd,b c", *(f"1,5,{value},{value}" for value in (1, 2, "x", "inf"))]
     (tmp_path / "r.csv").write_text("\n".join(lines) + "\n")
-    said = command.make(tmp_path / "tidegauge.yml", "fraud", tmp_path / "r.csv", tmp_path / "o.yml").splitlines()
+    said = command.make(
+        tmp_path / "tidegauge.yml", "fraud", tmp_path / "r.csv", tmp_path / "o.yml", Scoring
+    ).splitlines()
     assert "  flat is constant: any other value will be drift" in said
     assert "  odd: 1 of 4 values (25.0%) are of a wrong type" in said
     assert "  odd: 1 of 4 values (25.0%) are not finite" in said

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.reference.records import configured, generate, write_csv
 from tidegauge.config.problems import ConfigurationError
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build
 from tidegauge.reference.format import dump, load
 from tidegauge.reference.value import Distribution, Reference, Summary
@@ -109,7 +110,7 @@ def test_every_reference_comes_back_from_its_text(
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The text of a reference of real records."""
     folder = tmp_path_factory.mktemp("prepared")
-    return dump(build(*configured(folder), write_csv(folder / "r.csv", generate(1000))))
+    return dump(build(*configured(folder), write_csv(folder / "r.csv", generate(1000)), Scoring))
 
 
 def test_a_prepared_file_is_small_and_its_lines_are_short(prepared: str) -> None:

@@ -15,6 +15,7 @@ from tests.reference.records import FEATURES, configured, generate, write_csv, w
 from tidegauge.config.problems import ConfigurationError
 from tidegauge.config.settings import Drift, Model, Settings
 from tidegauge.pipeline.reference import References
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import build, reference_for
 from tidegauge.reference.format import dump, load
 from tidegauge.tally.features.embedding import Projection, conditions
@@ -22,13 +23,15 @@ from tidegauge.tally.features.joint import Pca, Standard
 
 
 def of(model: Model, settings: Settings, file: Path) -> Any:
-    return reference_for(replace(model, reference=file), settings)
+    return reference_for(replace(model, reference=file), settings, Scoring)
 
 
 def prepare(folder: Path, number: int = 600, name: str = "reference.yml", **configuration: Any) -> Path:
     model, settings = configured(folder, **configuration)
     path = folder / name
-    path.write_text(dump(build(model, settings, write_csv(folder / "r.csv", generate(number)))), encoding="utf-8")
+    path.write_text(
+        dump(build(model, settings, write_csv(folder / "r.csv", generate(number)), Scoring)), encoding="utf-8"
+    )
     return path
 
 
@@ -89,7 +92,7 @@ def test_embeddings_and_joint_features_are_projected_and_come_back(tmp_path: Pat
     file, rows = vectors(tmp_path)
     model, settings = configured(tmp_path, {"vector": "embedding", "a": "numeric", "b": "numeric"})
     model = replace(model, drift=Drift(multivariate=True))
-    built = build(model, settings, file)
+    built = build(model, settings, file, Scoring)
     prepared = tmp_path / "reference.yml"
     prepared.write_text(dump(built))
     reference = of(model, settings, prepared)
@@ -119,17 +122,17 @@ def test_embeddings_are_read_from_cells_and_from_parquet(tmp_path: Path) -> None
     model, settings = configured(tmp_path, {"vector": "embedding"})
     records = [{"prediction": 1, "vector": row} for row in rows]
     parquet.write_table(pyarrow.Table.from_pylist(records), tmp_path / "v.parquet")
-    wanted = build(model, settings, file).projections
+    wanted = build(model, settings, file, Scoring).projections
     assert wanted["embeddings"]["vector"]["rows"] == len(rows)
-    assert build(model, settings, write_csv(tmp_path / "v.csv", records)).projections == wanted
-    assert build(model, settings, tmp_path / "v.parquet").projections == wanted
+    assert build(model, settings, write_csv(tmp_path / "v.csv", records), Scoring).projections == wanted
+    assert build(model, settings, tmp_path / "v.parquet", Scoring).projections == wanted
 
 
 def test_a_file_without_usable_vectors_is_noted(tmp_path: Path) -> None:
     model, settings = configured(tmp_path, {"vector": "embedding"})
     path = tmp_path / "r.jsonl"
     path.write_text('{"prediction": 1, "features": {"vector": "x"}}\n' * 3)
-    reference = build(model, settings, path)
+    reference = build(model, settings, path, Scoring)
     assert reference.projections == {}
     assert any('"vector" cannot be compared with this file' in note for note in reference.notes)
     assert not conditions(np.zeros((1, 2))).any()

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.tally.features_recount import CLASSES, MODEL, NAMES, Record, bin_of, name_of, rows_of
 from tidegauge.join.rows import INVALID_NUMBER
-from tidegauge.tally.features.binning import NumericBinner, hash_of
+from tidegauge.tally.features.binning import CategoricalBinner, NumericBinner, Workspace, hash_of
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import Sample, icc, intraclass, learn, learn_categorical, learn_numeric
-from tidegauge.tally.features.schema import LARGEST_EDGE, CategoricalBins
+from tidegauge.tally.features.schema import LARGEST_EDGE, CategoricalBins, Schema
 
 FINITE = st.floats(INVALID_NUMBER, allow_infinity=False, exclude_min=True)
 CLOSE = st.integers(0, 40).map(lambda steps: 1.0 + steps * 2.0**-52)
@@ -85,6 +85,17 @@ def test_neither_order_nor_repetition_instead_of_counts_matters(
     assert learn_numeric("x", np.array(values), np.array(counts)) == learn_numeric("x", repeated)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_many_numbers_with_frequent_ones_among_them_have_the_edges_of_their_counts(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    rows = int(chance.integers(30, 3000))
+    values = np.round(chance.normal(size=rows), int(chance.integers(1, 9)))
+    for _ in range(int(chance.integers(0, 4))):  # at the ends too
+        often = chance.choice([values.min(), values.max(), float(chance.choice(values))])
+        values[chance.random(rows) < chance.choice([0.02, 0.1, 0.4])] = often
+    assert learn_numeric("x", values) == learn_numeric("x", values, np.ones(rows, dtype=np.int64))
+
+
 def test_of_nothing_at_all_a_constant_is_learned() -> None:
     assert learn_numeric("x", np.zeros(0)).edges == (0.0, 0.0)
     assert learn_categorical("x", {}) == CategoricalBins("x", ())
@@ -92,24 +103,57 @@ def test_of_nothing_at_all_a_constant_is_learned() -> None:
     assert schema.names == NAMES
 
 
-@given(st.dictionaries(st.text("abcdef", max_size=3), st.integers(0, 5), max_size=90))
+@given(st.dictionaries(st.text("abcdef", max_size=3), st.integers(0, 50), max_size=90))
 def test_the_most_frequent_categories_have_names_and_the_others_buckets(counts: dict[str, int]) -> None:
     bins = learn_categorical("x", counts)
     assert bins == learn_categorical("x", dict(reversed(counts.items())))
     seen = {text: count for text, count in counts.items() if count}
-    assert bins.values == tuple(sorted(seen, key=lambda text: (-seen[text], text))[:30])
+    few = len(seen) <= 30
+    frequent = sorted((text for text in seen if few or seen[text] >= 20), key=lambda text: (-seen[text], text))
+    assert bins.values == tuple(frequent[:30])
     assert all(name_of(bins, text) != "unseen" for text in seen)
-    assert name_of(bins, "never") == "unseen"
-    assert bins.hashed == (16 if len(seen) > 30 else 0)
+    once = sum(count == 1 for count in seen.values()) / max(sum(seen.values()), 1)
+    many_new = not few and once > 0.1
+    assert (name_of(bins, "never") == "unseen") == (not many_new)
+    assert bins.new == (0.0 if many_new else once)
+    assert bins.hashed == (0 if few else 16)
 
 
 def test_of_more_than_a_thousand_categories_none_is_new() -> None:
-    thousand = {f"user {number}": 1 for number in range(1000)}
+    thousand = {f"user {number}": 2 for number in range(1000)}
     bins = learn_categorical("x", thousand)
-    assert bins.known == tuple(sorted(hash_of(text) for text in set(thousand) - set(bins.values)))
-    bins = learn_categorical("x", {**thousand, "user 1000": 2})
-    assert bins.values[0] == "user 1000" and bins.known is None
+    assert bins.values == () and bins.known == tuple(sorted(map(hash_of, thousand)))
+    bins = learn_categorical("x", {**thousand, "user 1000": 20})
+    assert bins.values == ("user 1000",) and bins.known is None
     assert name_of(bins, "user 5000").startswith("other")
+
+
+def test_where_many_categories_were_met_once_none_is_new() -> None:
+    often = {f"often {number}": 9 for number in range(100)}
+    for once, new in ((100, 0.1), (101, 0.0)):
+        bins = learn_categorical("x", often | {f"once {number}": 1 for number in range(once)})
+        assert (bins.known is not None, bins.new) == (new > 0, new)
+
+
+@pytest.mark.parametrize("rare", [40, 400, 4000])
+def test_as_many_categories_are_new_as_were_expected(rare: int) -> None:
+    """Of a Zipf tail: learned from some rows, met in others."""
+    chance = np.random.default_rng(rare)
+    share = 1 / np.arange(1, rare + 1) ** 1.5
+    learned, later = (chance.choice(rare, 20_000, p=share / share.sum()).astype(str) for _ in range(2))
+    bins = learn_categorical("x", dict(zip(*np.unique(learned, return_counts=True), strict=True)))
+    found = sum(name_of(bins, text) == "unseen" for text in later.tolist()) / len(later)
+    assert found == pytest.approx(bins.new, abs=0.003)
+    schema = Schema((bins,))
+    codes = np.arange(len(learned), dtype=np.int32)
+    places = CategoricalBinner(bins).columns(codes, learned.tolist(), Workspace(len(learned)))
+    counts = np.bincount(places, minlength=schema.columns)
+    expecting = schema.expecting_new(counts)
+    assert expecting.sum() == counts.sum()
+    unseen = schema.conditions(expecting)[0, 2]
+    assert unseen == (round(bins.new * len(learned)) if bins.hashed else 0)
+    assert (expecting[4 : 4 + len(bins.values)] == counts[4 : 4 + len(bins.values)]).all()
+    assert (expecting >= 0).all() and schema.expecting_new(expecting).tolist() == expecting.tolist()
 
 
 def test_a_boolean_has_two_values_even_if_one_was_never_seen() -> None:
@@ -151,7 +195,10 @@ def test_what_was_learned_from_is_neither_unseen_nor_out_of_range(records: list[
 def icc_of_pairs(units: list[int], places: list[int]) -> float:
     """By looking at every pair."""
     pairs = [
-        places[i] == places[j] for i in range(len(units)) for j in range(i + 1, len(units)) if units[i] == units[j]
+        places[i] == places[j]
+        for i in range(len(units))
+        for j in range(i + 1, len(units))
+        if units[i] == units[j] != 0  # a row without a unit is one of its own
     ]
     shares = [places.count(place) / len(places) for place in set(places)]
     chance = sum(share**2 for share in shares)

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from tidegauge.config.settings import Channel, Feature, Model
+from tidegauge.config.watched import categorical_names, embedding_names, numeric_names
 from tidegauge.tally.features.schema import CategoricalBins, NumericBins, Schema
-from tidegauge.tally.features.watched import Watched, categorical_names, embedding_names, numeric_names, watched
+from tidegauge.tally.features.watched import Watched, watched
 
 SCHEMA = Schema(
     (

@@ -165,12 +165,13 @@ FEATURE_STATE_MEANINGS: Mapping[str, str] = {
     "learning": "There is nothing to compare with yet, so only the plainest faults would be noticed: that it has"
     " vanished, or is of another type.",
     "insufficient_samples": "Fewer than 30 predictions in the window.",
-    "vanished": "No prediction of the window has a value, and it is not usual that so many have none.",
-    "invalid": "Values of another type, NaN or infinity: more than half, or surely more than 1 in 100 more than in the"
-    " reference.",
+    "vanished": "No prediction of the window, or none of the latest, has a value, and it is not usual that so many have"
+    " none.",
+    "invalid": "Values of another type, NaN or infinity, surely more than in the reference: in a tenth of the"
+    " predictions or more, or in most of the latest.",
     "constant": "One value only, over the whole window, which chance would not give.",
     "stuck": "It had several values in the window, and has had one only for longer than chance would give.",
-    "missing": "Without a value surely more often than in the reference, by more than 1 in 100.",
+    "missing": "Without a value surely more often than in the reference, or with one of no use, by more than 1 in 100.",
     "unseen": "Categories that the reference did not have, by more than 1 in 100 more than it suggests there are.",
     "out_of_range": "Numbers outside the range of the reference, by more than 1 in 100 more than in it.",
 }

@@ -317,7 +317,7 @@ DRIFT = Section(
             "minimum_effect",
             Number(0, 10, above=True),
             "How far a feature must have moved to be called drift, however certain the change is: population stability"
-            " index less its noise floor. 0.02 is what a bell curve has that moved by 0.14 of its standard deviation.",
+            " index less its noise floor. 0.01 is what a bell curve has that moved by 0.1 of its standard deviation.",
         ),
         _key(
             settings.Drift,

@@ -136,7 +136,7 @@ class Drift:
     windows: tuple[int, ...] = (DAY,)  # ms, ascending, of the model's windows; load chooses one where none is named
     statistics: tuple[str, ...] = ("psi",)  # of DRIFT_STATISTICS
     references: tuple[str, ...] = DRIFT_REFERENCES  # as named; see Model.drift_references
-    minimum_effect: float = 0.02  # excess PSI below which nothing is called drift
+    minimum_effect: float = 0.01  # excess PSI below which nothing is called drift
     false_alarm_interval: int = 90 * DAY  # ms; at most one false alarm in this time, over all that is watched
     learning: int = 2_000  # predictions from which bins are learned, where no reference file gives them
     first: int = 10_000  # predictions of the reference "first"; it takes 24 hours at least

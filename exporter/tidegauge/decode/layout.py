@@ -13,6 +13,7 @@ from typing import Any, Literal, get_origin
 import msgspec
 
 from tidegauge.decode.coercion import ABSENT, KINDS, TEXTUAL, coerced, coerced_column, holds
+from tidegauge.decode.enumerated import CodedText, absent_text, is_enumeration
 
 Row = Any  # an instance of one of the layout's structs
 Columns = dict[str, list[Any]]
@@ -43,7 +44,8 @@ class Layout:
 
     All structs of a layout have the same attributes. `struct()` takes every field; `struct(names)` takes the
     fields of these names and refuses a value in any other, so that those need not be looked at in its instances. For
-    the same reason `struct(names, steady)` takes only records with the one value that `steady` has for its field.
+    the same reason `struct(names, steady)` takes only records with the one value that `steady` has for its field, and
+    `struct(names, steady, texts)` only the texts that `texts` has for a field, as its members.
     Raises ValueError if one field lies inside another, or if a number and a text are read from one place
     (features aside: each of them reads any place by its own rule).
     """
@@ -55,17 +57,28 @@ class Layout:
         self._root = _Node("Record", _tree(fields))
         self._paths = {field.name: field.path for field in fields}
         self._mixed = {field.name: field.kind for field in fields if self._root.kind(field.path) == "mixed"}
+        self.enumerable = frozenset(
+            field.name for field in fields if field.feature and self._root.kind(field.path) == "feature_text"
+        )
+        """Fields whose texts `struct` can enumerate."""
 
     def struct(
-        self, names: Collection[str] | None = None, steady: tuple[str, str] | None = None
+        self,
+        names: Collection[str] | None = None,
+        steady: tuple[str, str] | None = None,
+        texts: Mapping[str, type[CodedText]] | None = None,
     ) -> type[msgspec.Struct]:
-        """The struct that accepts a value in the fields of these names only; None: in every field."""
+        """The struct that accepts a value in the fields of these names only; None: in every field.
+
+        Its class attribute `coded` says which attributes hold nothing but floats: the enumeration of each, or None.
+        """
         if names is None:
             return self._root.full
         used = {field.path for field in self.fields if field.name in names}
         types: dict[Path, Any] = {field.path: None for field in self.fields if field.path not in used}
         if steady is not None:
             types[self._paths[steady[0]]] = Literal[steady[1]]
+        types |= {self._paths[name]: texts for name, texts in (texts or {}).items()}
         return self._root.struct(types)
 
     def can_be_steady(self, name: str) -> bool:
@@ -123,7 +136,7 @@ class _Node:
             key: _Node(f"{name}_{n}", sub) for n, (key, sub) in enumerate(tree.items()) if type(sub) is dict
         }
         self._kinds = {key: kind for key, kind in tree.items() if key not in self._children}
-        self._getters = {key: _getter(attribute) for key, attribute in self._attributes.items()}
+        self._getters = {key: getter(attribute) for key, attribute in self._attributes.items()}
         self.full = self.struct({})
         self.absent: Row = self.full()  # stands for an object that is not there
 
@@ -136,14 +149,25 @@ class _Node:
         return self._defined(types)
 
     def _defined(self, types: Mapping[str, Any]) -> type[msgspec.Struct]:
+        fields: list[tuple[str, Any, Any]] = []
+        coded: dict[str, type[CodedText] | None] = {}
+        for key, attribute in self._attributes.items():
+            kind = types[key]
+            if is_enumeration(kind):
+                coded[attribute] = kind
+                fields.append((attribute, kind | None, absent_text(kind)))
+            else:
+                if self._kinds.get(key) == "feature_number" and kind == KINDS["feature_number"]:
+                    coded[attribute] = None
+                fields.append(
+                    (attribute, kind, msgspec.NODEFAULT if get_origin(kind) is Literal else self._absent(key))
+                )
         return msgspec.defstruct(
             self._name,
-            [
-                (attribute, types[key], msgspec.NODEFAULT if get_origin(types[key]) is Literal else self._absent(key))
-                for key, attribute in self._attributes.items()
-            ],
+            fields,
             kw_only=True,
             rename={attribute: key for key, attribute in self._attributes.items()},
+            namespace={"coded": coded},
             # The rows of a block live a millisecond and hold no cycles: collecting them would only cost.
             gc=False,
         )
@@ -202,10 +226,11 @@ class _Node:
         return row
 
 
-def _getter(attribute: str) -> Callable[[Sequence[Row]], list[Any]]:
+def getter(attribute: str) -> Callable[[Sequence[Row]], list[Any]]:
+    """What takes an attribute of many rows."""
     # A comprehension made for its attribute takes half the time of attrgetter; the name is ours, never data.
-    getter: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{attribute} for row in rows]")
-    return getter
+    take: Callable[[Sequence[Row]], list[Any]] = eval(f"lambda rows: [row.{attribute} for row in rows]")
+    return take
 
 
 def _tree(fields: Sequence[Field]) -> dict[str, Any]:

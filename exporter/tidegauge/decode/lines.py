@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.decode.columns import Rejection
+from tidegauge.decode.enumerated import FewTexts
 from tidegauge.decode.layout import Layout, Row
 
 Data = bytes | memoryview  # of whole lines
@@ -103,9 +104,9 @@ def _newlines(array: NDArray[np.uint8]) -> Offsets:
 class LineReader:
     """Reads the rows of one layout out of blocks.
 
-    What it remembers makes it faster and never changes a result: how careful to be, which fields this log has, and
-    whether the field called `steady` has had but one value. What is not so is refused by the parser instead of being
-    looked for in every row; when it turns up, it is remembered.
+    What it remembers makes it faster and never changes a result: how careful to be, which fields this log has, which
+    features have few texts, and whether the field called `steady` has had but one value. What is not so is refused by
+    the parser instead of being looked for in every row; when it turns up, it is remembered.
     """
 
     def __init__(self, layout: Layout, steady: str) -> None:
@@ -115,6 +116,8 @@ class LineReader:
         self._steady = steady
         self._value: str | None = None  # what every row must have in the steady field
         self._varies = not layout.can_be_steady(steady)
+        self._texts = FewTexts()
+        self._unsampled: list[str] = []
         self._decode = msgspec.json.Decoder(layout.struct()).decode
         self._be_lean()
         self._careful = 0  # lines for which small runs pay
@@ -142,6 +145,8 @@ class LineReader:
                 rows, offsets = self._in_runs(view, table, at, stop, rejections)
             # Rows read before the value was required may lack it.
             self.common = value if value == self._value else None
+            if self._unsampled and rows:
+                self._sample(rows)
             if rows:
                 yield rows, offsets
             at = stop
@@ -232,15 +237,26 @@ class LineReader:
         value = values[0] if type(values[0]) is str and values.count(values[0]) == len(values) else None
         if self._value not in (None, value):
             self._varies, value = True, None
-        if new or value != self._value:
+        texts = self.layout.columns(rows, list(self._texts.enumerations))
+        other = [name for name, column in texts.items() if self._texts.note(name, column)]
+        if new or other or value != self._value:
             self.names |= new
             self._value = value if type(value) is str and value else None
             self._be_lean()
 
+    def _sample(self, rows: list[Row]) -> None:
+        texts = self.layout.columns(rows, self._unsampled)
+        changed = [name for name, column in texts.items() if self._texts.sample(name, column)]
+        self._unsampled = self._texts.unsampled(self._unsampled)
+        if changed:
+            self._be_lean()
+
     def _be_lean(self) -> None:
         steady = None if self._value is None else (self._steady, self._value)
-        lean: msgspec.json.Decoder[Row] = msgspec.json.Decoder(self.layout.struct(self.names, steady))
+        struct = self.layout.struct(self.names, steady, self._texts.enumerations)
+        lean: msgspec.json.Decoder[Row] = msgspec.json.Decoder(struct)
         self._decode_lean, self._decode_lines = lean.decode, lean.decode_lines
+        self._unsampled = self._texts.unsampled(self.layout.enumerable & self.names)
 
     def read_line(self, line: bytes) -> Row | str | None:
         """The row of one line, why there is none (one of REASONS), or None if it is blank."""

@@ -256,7 +256,7 @@ class _Batch:
             offset=offset,
             content=None if given is None else contents(keep.of_list(given)),
             signals={name: keep.of(column) for name, column in signals.items()},
-            features=None if self._features is None else self._features.finish(keep, len(offset)),
+            features=None if self._features is None else self._features.finish(keep),
             feature_keys=feature_keys.of(table.line(data, int(offset[0]))) if len(offset) else frozenset(),
         )
 

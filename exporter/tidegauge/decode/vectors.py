@@ -1,4 +1,4 @@
-"""Columns of vectors: lists of numbers, all of one length."""
+"""Columns of vectors: lists of numbers, of any lengths."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tidegauge.decode.verdicts import Keep
-from tidegauge.join.rows import INVALID_NUMBER
+from tidegauge.join.rows import INVALID_VECTOR, MISSING_VECTOR, NON_FINITE_VECTOR, VectorValues
 
 MAX_DIMENSION = 4096
-_MISSING, _INVALID, _NOT_FINITE = -1, -2, -3  # in place of a length
 
 
 class VectorColumn:
@@ -31,34 +29,18 @@ class VectorColumn:
             if length > 0:
                 self._pieces.append(struct.pack(f"{length}d", *value))
 
-    def finish(self, keep: Keep) -> NDArray[np.float64] | None:
-        """The kept rows' vectors, as long as the first of them; None if no row has anything.
-
-        A row of NaN: no vector. INVALID_NUMBER in front: none of this length, or no list of numbers. Infinity in
-        front: one of its numbers is not finite.
-        """
-        every = np.array(self._lengths, np.int64)
-        stops = np.cumsum(np.maximum(every, 0))
-        length, stop = keep.of(every), keep.of(stops)
-        given = length[length > 0]
-        if not (length != _MISSING).any():
-            return None
-        dimension = int(given[0]) if len(given) else 1
-        vectors = np.full((len(length), dimension), np.nan)
-        right = length == dimension
-        flat = np.frombuffer(b"".join(self._pieces), np.float64)
-        if len(flat) == vectors.size and right.all():
-            vectors[:] = flat.reshape(vectors.shape)
-        elif len(flat):
-            vectors[right] = flat[stop[right, None] + np.arange(-dimension, 0)]
-        vectors[(length == _INVALID) | ((length > 0) & ~right), 0] = INVALID_NUMBER
-        vectors[length == _NOT_FINITE, 0] = np.inf
-        return vectors
+    def finish(self, keep: Keep) -> VectorValues | None:
+        """The kept rows' vectors; None if no row has anything."""
+        every = np.array(self._lengths, np.int32)
+        vectors = VectorValues(every, np.frombuffer(b"".join(self._pieces), np.float64))
+        kept = keep.of(np.arange(len(every)))
+        vectors = vectors if len(kept) == len(every) else vectors.take(kept)
+        return vectors if (vectors.lengths != MISSING_VECTOR).any() else None
 
 
 def _length(value: Any) -> int:
     if value is None:
-        return _MISSING
+        return MISSING_VECTOR
     if type(value) is list:
-        return len(value) if 0 < len(value) <= MAX_DIMENSION else _INVALID
-    return _NOT_FINITE if value == np.inf else _INVALID
+        return len(value) if 0 < len(value) <= MAX_DIMENSION else INVALID_VECTOR
+    return NON_FINITE_VECTOR if value == np.inf else INVALID_VECTOR

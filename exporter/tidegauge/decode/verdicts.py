@@ -26,6 +26,10 @@ class Keep:
         """The kept elements of an array."""
         return column if self._mask is None else column[self._mask]
 
+    def of_columns(self, columns: NDArray[Column]) -> NDArray[Column]:
+        """The kept elements of each row of an array, C-contiguous."""
+        return columns if self._mask is None else columns.compress(self._mask, axis=1)
+
     def of_list(self, column: list[Item]) -> list[Item]:
         """The kept elements of a list."""
         if self._mask is None:

@@ -77,24 +77,71 @@ class Codes:
         return Codes(self.codes[index], self.values)
 
 
+MISSING_VECTOR, INVALID_VECTOR, NON_FINITE_VECTOR = -1, -2, -3
+"""In place of a length: there is none, it is no list of numbers, one of its numbers is not finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorValues:
+    """An embedding's vectors, each as long as it was written: what is usual is not known where they are read."""
+
+    lengths: NDArray[np.int32]  # (n,): numbers of each, more than 0, or one of *_VECTOR
+    numbers: NDArray[np.float64]  # those of all vectors, one after the other
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def take(self, index: NDArray[np.int64] | slice) -> VectorValues:
+        """The vectors of the rows at these positions."""
+        lengths, length = self.lengths[index], self._common()
+        if length:
+            return VectorValues(lengths, self.numbers.reshape(-1, length)[index].reshape(-1))
+        sizes = np.maximum(self.lengths, 0, dtype=np.int64)
+        wanted, ends = sizes[index], np.cumsum(sizes)[index]
+        before = np.repeat(ends - np.cumsum(wanted), wanted)
+        return VectorValues(lengths, self.numbers[before + np.arange(len(before))])
+
+    def of_length(self, dimension: int) -> NDArray[np.float64]:
+        """(n, dimension): one of another length is invalid. A row's first number says so; see `FeatureValues`."""
+        if self._common() == dimension:
+            return self.numbers.reshape(-1, dimension)
+        found = np.full((len(self), dimension), np.nan)
+        right = self.lengths == dimension
+        found[right] = self.numbers[np.repeat(right, np.maximum(self.lengths, 0))].reshape(-1, dimension)
+        found[self.lengths == NON_FINITE_VECTOR, 0] = np.inf
+        found[~right & (self.lengths != MISSING_VECTOR) & (self.lengths != NON_FINITE_VECTOR), 0] = INVALID_NUMBER
+        return found
+
+    def _common(self) -> int:
+        """The length of all of them; 0 if they differ, or some are no vectors."""
+        length = int(self.lengths[0]) if len(self) else 0
+        return length if length > 0 and bool((self.lengths == length).all()) else 0
+
+
+def usual_length(lengths: NDArray[np.int32]) -> int:
+    """What most vectors have, of several the least; 0 if there is none."""
+    found, times = np.unique(lengths[lengths > 0], return_counts=True)
+    return int(found[times.argmax()]) if len(found) else 0
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureValues:
     """What a model saw in n predictions: known when they arrive, and not kept. Order: see `config.watched`.
 
     A number is NaN where there is none, INVALID_NUMBER where it is of a wrong type, infinite where it is not finite.
-    The first number of a vector says the same of the whole vector, the others are NaN then.
+    Where vectors are laid out, the first number of one says the same of the whole vector, the others are NaN then.
     """
 
     numbers: NDArray[np.float64]  # (numeric and text-length features, n), C-contiguous: a row per feature
     codes: tuple[Codes, ...]  # categorical and boolean features
-    vectors: tuple[NDArray[np.float64] | None, ...]  # embeddings: (n, dimension); None: no row has one
+    vectors: tuple[VectorValues | None, ...]  # embeddings; None: no row has one
 
     def take(self, index: NDArray[np.int64]) -> FeatureValues:
         """The values of the rows at these positions."""
         return FeatureValues(
             self.numbers.take(index, axis=1),  # unlike [:, index], C-contiguous again
             tuple(codes.take(index) for codes in self.codes),
-            tuple(None if vectors is None else vectors[index] for vectors in self.vectors),
+            tuple(None if vectors is None else vectors.take(index) for vectors in self.vectors),
         )
 
     def part(self, rows: slice) -> FeatureValues:
@@ -102,7 +149,7 @@ class FeatureValues:
         return FeatureValues(
             self.numbers[:, rows],
             tuple(Codes(codes.codes[rows], codes.values) for codes in self.codes),
-            tuple(None if vectors is None else vectors[rows] for vectors in self.vectors),
+            tuple(None if vectors is None else vectors.take(rows) for vectors in self.vectors),
         )
 
 

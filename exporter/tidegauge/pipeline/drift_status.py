@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from tidegauge.assess.drift.assessment import Comparison, Standing
-from tidegauge.assess.drift.quality import LEAST_ROWS
+from tidegauge.assess.drift.quality import BROKEN, LEAST_ROWS
 from tidegauge.assess.drift.vector_assessment import VectorComparison, VectorStanding
 from tidegauge.assess.drift.watch import FIRST
 from tidegauge.pipeline.drift import Drift, live_releases
@@ -23,9 +23,6 @@ from tidegauge.publish.report import DistributionReport, DriftReport, FeatureCom
 from tidegauge.tally.features.schema import Schema
 from tidegauge.tally.features.watched import watched
 
-DEAD: Final = ("vanished", "constant", "stuck")
-UNUSABLE: Final = 0.1
-"""With so large a share of values that cannot be used a feature is broken; the alert has the same."""
 MOST_DRAWN: Final = 3
 """Features of a window whose distributions are reported."""
 
@@ -109,6 +106,7 @@ def _features(schema: Schema, standing: Standing) -> list[FeatureReport]:
             int(rows[number]),
             standing.conditions[number].tolist(),
             tuple(one[number] for one in comparisons),
+            standing.broken_since[number],
         )
         for number, name in enumerate(schema.names)
     ]
@@ -120,14 +118,18 @@ def _vector(standing: VectorStanding) -> FeatureReport:
 
 
 def _feature(
-    name: str, state: str, records: int, conditions: Sequence[int], held: tuple[FeatureComparisonReport, ...]
+    name: str,
+    state: str,
+    records: int,
+    conditions: Sequence[int],
+    held: tuple[FeatureComparisonReport, ...],
+    broken_since: int = 0,
 ) -> FeatureReport:
     valid, missing, unseen, out_of_range, invalid, non_finite = conditions
-    unusable = state == "invalid" and invalid + non_finite >= UNUSABLE * records
     report = FeatureReport(
         feature=name,
         state=state,
-        broken=name != LABEL and (state in DEAD or unusable),
+        broken=name != LABEL and state in BROKEN,
         detected=any(one.detected for one in held),
         summary="",
         records=records,
@@ -138,6 +140,7 @@ def _feature(
         invalid=invalid,
         non_finite=non_finite,
         comparisons=held,
+        broken_since=moment(broken_since) if broken_since else None,
     )
     return replace(report, summary=feature_summary(report))
 

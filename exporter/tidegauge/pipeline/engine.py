@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.detectors.detector import Context, State
 from tidegauge.config.settings import CLASSIFICATION, WORDY, Channel, Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
+from tidegauge.join.classes import first_classes
 from tidegauge.join.contents import Contents
 from tidegauge.join.feedback import FEEDBACK, Deferred, Waiting
 from tidegauge.join.join import BATCH, NEVER_SEALED, NO_ROW, REPEATED, RESULTS, Arrivals, Join, Outcome
@@ -66,11 +67,6 @@ class Parts:
     tally: Tally | None = None
 
 
-def negative_class(model: Model) -> str:
-    """How the class that is not the positive one is called."""
-    return "0" if model.positive_label == "1" else "negative"
-
-
 def kind_of(slot: Channel) -> str:
     """What must stay for a slot's saved labels to stay."""
     return slot.kind if slot.carries == "label" else slot.carries
@@ -90,10 +86,9 @@ def families_of(model: Model, room: int) -> list[Family]:
 
 def fresh_parts(model: Model) -> Parts:
     """The parts of a model that nothing is known of yet."""
-    classes = (negative_class(model), model.positive_label) if model.task == "binary" else model.classes
     return Parts(
         versions=Vocabulary(model.max_versions + 1),
-        classes=Vocabulary(max(model.max_classes, len(classes)) + 1, classes),
+        classes=first_classes(model),
         slices=[Vocabulary(model.max_slice_values + 1) for _ in model.slices],
         totals=Totals.empty(len(model.slots), len(RESULTS)),
     )
@@ -395,6 +390,11 @@ class Engine:
         self.join.widen_sample(clock)
         self._recycle(clock)
 
+    def could_learn(self, read_until: int) -> bool:
+        """Whether `advance` would learn the bins of features now; until then rows pile up that are not counted."""
+        needed = self.features.enough_until()
+        return needed is not None and read_until - self.model.grace >= needed
+
     def _learn_features(self) -> None:
         """Once there is enough to learn bins from, counts in them what has arrived so far."""
         until = self.features.due(self.sealing.arrivals_until)
@@ -405,7 +405,8 @@ class Engine:
             return
         units = frozenset(() if unit_family.NAME in self.tally.names else (unit_family.NAME,))
         self._lay_out(self.room)
-        self.tally.add(uncounted.rows, 1, None, uncounted.families | units)
+        for rows in uncounted.parts:
+            self.tally.add(rows, 1, None, uncounted.families | units)
         self.features.catch_up(uncounted, self.sealing.arrivals_until, self.sealing.lifecycle.releases)
 
     def _learn_labels(self) -> None:

@@ -24,7 +24,7 @@ from tidegauge.assess.releases.lifecycle import Release
 from tidegauge.config.settings import Model
 from tidegauge.config.watched import numeric_names
 from tidegauge.join.rows import FeatureValues, Rows
-from tidegauge.pipeline.learning import LearningBuffer
+from tidegauge.pipeline.learning import LearningBuffer, joined
 from tidegauge.pipeline.saved_states import SHEETS, SavedBytes
 from tidegauge.pipeline.sealed_rows import live_baselines, of_block, of_rows
 from tidegauge.pipeline.vectors import Vectors
@@ -39,6 +39,7 @@ from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.joint import Pca, learn_pca, with_errors
 from tidegauge.tally.features.learn import Sample, intraclass, learn
 from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION, RECONSTRUCTION, SCORE, reconstructs, watched
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
@@ -59,8 +60,12 @@ class SavedTables:
 class Uncounted:
     """Rows that arrived before it was known how to count them, and the families in which they are to be counted."""
 
-    rows: Rows
+    parts: Sequence[Rows]  # in order of arrival
     families: frozenset[str]
+
+    def before(self, time: int) -> Rows:
+        """Those of the time before that (ms)."""
+        return joined([rows.take(np.flatnonzero(rows.time < time)) for rows in self.parts])
 
 
 def learning_table(model: str) -> str:
@@ -144,6 +149,10 @@ class Features:
         if self._buffer is not None:
             self._buffer.add(rows, units)
 
+    def enough_until(self) -> int | None:
+        """The end (ms) of the block that must be sealed for bins to be learned; None: it is not known, or they are."""
+        return None if self._buffer is None else self._buffer.enough_until(self._block)
+
     def due(self, sealed_until: int) -> int | None:
         """The end (ms) of the predictions from which bins can now be learned; None: not yet, or known already."""
         return None if self._buffer is None else self._buffer.ripe(sealed_until, self._block)
@@ -154,22 +163,23 @@ class Features:
         None: all was known, and all rows are counted already.
         """
         assert self._buffer is not None
-        rows, units = self._buffer.all()
+        parts = self._buffer.parts()
+        early, units = self._buffer.before(until)  # whatever the order of arrival, learn the same
         self._buffer, self._buffered, self._changed = None, -1, True
         self._learning.write(b"")
-        some = np.flatnonzero(rows.time < until)
-        some = some[np.argsort(rows.time[some], kind="stable")]  # whatever the order of arrival, learn the same
-        early = rows.take(some)
-        vectors = self.vectors.learn(early, units[some])
-        if self._reconstructs and rows.features is not None and early.features is not None:
-            numbers = len(numeric_names(self.model))
-            self._pca = self._pca or _learned_pca(early.features, numbers)
-            rows = replace(rows, features=with_errors(rows.features, numbers, self._pca))
-            early = replace(early, features=with_errors(early.features, numbers, self._pca))
+        vectors = self.vectors.learn(early, units)
+        if self._reconstructs and early.features is not None:
+            self._pca = self._pca or _learned_pca(early.features, len(numeric_names(self.model)))
+            early, *parts = [self._with_errors(rows) for rows in (early, *parts)]
         new = {vector_family.name_of(name) for name in vectors}
-        if self._learn_bins(Sample.of(early, self._classes(), units[some])):
+        if self._learn_bins(Sample.of(early, self._classes(), units)):
             new.add(feature_family.NAME)
-        return Uncounted(rows, frozenset(new)) if new else None
+        return Uncounted(parts, frozenset(new)) if new else None
+
+    def _with_errors(self, rows: Rows) -> Rows:
+        if rows.features is None:
+            return rows
+        return replace(rows, features=with_errors(rows.features, len(numeric_names(self.model)), self._pca))
 
     def _learn_bins(self, sample: Sample) -> bool:
         """Whether they are others than before."""
@@ -197,11 +207,12 @@ class Features:
     def catch_up(self, uncounted: Uncounted, sealed_until: int, releases: Sequence[Release]) -> None:
         """Follows the blocks that were sealed before their rows could be counted; `releases` are all that are known."""
         assert self.counter is not None
+        rows = uncounted.before(sealed_until)
         if feature_family.NAME in uncounted.families:
             sums = feature_family.sums_of(self.counter, self._classes)
-            for start, found in of_rows(uncounted.rows, sealed_until, self._block, self._versions(), sums):
+            for start, found in of_rows(rows, sealed_until, self._block, self._versions(), sums):
                 self._advance(start, found, live_baselines(releases, start))
-        self.vectors.catch_up(uncounted.families, uncounted.rows, sealed_until, releases)
+        self.vectors.catch_up(uncounted.families, rows, sealed_until, releases)
 
     def note_keys(self, keys: frozenset[str], time: int) -> None:
         """The features that a record of about this time (ms) has."""
@@ -324,7 +335,8 @@ class Features:
         past = HourlyHistory(history_table(self.model.name), is_count, self.model.drift.trailing, history)
         training = None if self._training is None else _fitted(self._training, schema)
         self.schema, self.counter = schema, counter
-        self.watch = begin(Fixed(schema, icc, self.model.drift, training, self._block), past)
+        drift, together = self.model.drift, promised(self.model)
+        self.watch = begin(Fixed(schema, icc, drift, training, self._block, watched=together), past)
         self._changed = True
 
     def _given_icc(self, schema: Schema) -> NDArray[np.float64]:
@@ -349,7 +361,7 @@ def _fitted(reference: Reference, schema: Schema) -> NDArray[np.int64]:
     places = dict(zip(schema.names, schema.layout.spots, strict=True))
     for name, spot in zip(reference.schema.names, reference.schema.layout.spots, strict=True):
         counts[places[name].start : places[name].end] = reference.counts[spot.start : spot.end]
-    return counts
+    return schema.expecting_new(counts)
 
 
 def _learned_pca(values: FeatureValues, numbers: int) -> Pca | None:

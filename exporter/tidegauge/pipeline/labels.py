@@ -33,12 +33,19 @@ from tidegauge.tally.family import Family, no_contribution
 from tidegauge.tally.features.counts import FeatureCounter
 from tidegauge.tally.features.learn import learn_categorical, learn_numeric
 from tidegauge.tally.features.schema import CategoricalBins, Schema
+from tidegauge.tally.features.vectors import promised
 from tidegauge.tally.features.watched import PREDICTION
 from tidegauge.tally.history import HourlyHistory, dtype_of
 
 LABEL: Final = "@label"
 
 Texts = Callable[[], Sequence[str]]
+
+_CHANGES: Final = {
+    "channel": "the channel that they come from has",
+    "positive": "the positive label has",
+    "reference": "those of the reference data have",
+}
 
 
 def table_names(model: str) -> tuple[str, str]:
@@ -52,8 +59,12 @@ class LabelDrift:
     def __init__(
         self, model: Model, block: int, versions: Texts, classes: Texts, given: Distribution | None, saved: SavedTables
     ) -> None:
-        """`given` is how the labels of the reference file are distributed; block in ms."""
+        """`given` is how the labels of the reference file are distributed; block in ms.
+
+        Saved state of another configuration is left, and said so.
+        """
         self.model = model
+        self.notes: list[str] = []  # what was left of saved state, in words
         self._block = block
         self._versions = versions
         self._classes = classes
@@ -69,8 +80,7 @@ class LabelDrift:
         self.schema: Schema | None = None
         self.watch: Watch | None = None
         self._counter: FeatureCounter | None = None
-        if self.slot is not None:
-            self._restore(saved)
+        self._restore(saved)
 
     @property
     def family(self) -> str:
@@ -194,10 +204,9 @@ class LabelDrift:
         }
 
     def _restore(self, saved: SavedTables) -> None:
-        content = self._state.read()
-        known: Mapping[str, Any] = msgspec.json.decode(zlib.decompress(content)) if content else {}
-        if any(known.get(name) != value for name, value in self._signature().items()):
-            known = {}
+        known = self._known()
+        if self.slot is None:
+            return
         self._seen, self._numbers = dict(known.get("seen", {})), list(known.get("numbers", []))
         if "schema" in known:
             self._use(Schema.from_json(known["schema"]), saved.history)
@@ -208,14 +217,25 @@ class LabelDrift:
         elif self.model.task == "binary":
             self._use(Schema((CategoricalBins(LABEL, tuple(self._classes()[:2])),)))
 
+    def _known(self) -> Mapping[str, Any]:
+        """The saved state, if it is of this configuration; else nothing."""
+        content = self._state.read()
+        if not content:
+            return {}
+        known: dict[str, Any] = msgspec.json.decode(zlib.decompress(content))
+        changed = [_CHANGES[name] for name, value in self._signature().items() if known.get(name) != value]
+        if changed:
+            self.notes.append(f"the bins of labels: {' and '.join(changed)} changed")
+        return {} if changed else known
+
     def _use(self, schema: Schema, history: Table | None = None) -> None:
         is_count = count_columns(schema)
         if history is not None and history.dtype != dtype_of(is_count):
             history = None
         past = HourlyHistory(table_names(self.model.name)[1], is_count, self.model.drift.trailing, history)
         given = None if self._given is None or self._given.schema.id != schema.id else self._given.counts
-        drift = self.model.drift
-        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity)
+        drift, together = self.model.drift, promised(self.model)
+        fixed = Fixed(schema, np.zeros(1), drift, given, self._block, self.family, self.maturity, together)
         # The counter takes labels for answers, and counts them alike.
         alike = Schema((replace(schema.features[0], name=PREDICTION),))
         self._counter = FeatureCounter(alike, replace(self.model, features=()))

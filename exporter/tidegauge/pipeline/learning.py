@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.join.rows import Codes, FeatureValues, Rows
+from tidegauge.join.rows import MISSING_VECTOR, Codes, FeatureValues, Rows, VectorValues
 from tidegauge.pipeline.saved_states import pack_array, unpack_array
 
 MOST: Final = 10
@@ -29,43 +29,58 @@ class LearningBuffer:
         self._rows: list[Rows] = []
         self._units: list[NDArray[np.uint64]] = []
         self._bytes = 0  # of vectors
+        self._earliest = np.zeros(0, dtype=np.int64)  # times of the first predictions, as many as are needed
         if saved:
             rows, units = _unpack(saved)
-            self._rows, self._units = [rows], [units]
-            self._bytes = _vector_bytes(rows)
+            self._hold(rows, units)
 
     def __len__(self) -> int:
         return sum(map(len, self._rows))
 
     def add(self, rows: Rows, units: NDArray[np.uint64] | None) -> None:
         """`units` are the hashes of unit ids (0: none); None where no row has one."""
-        self._rows.append(_slim(rows))
+        self._hold(_slim(rows), np.zeros(len(rows), dtype=np.uint64) if units is None else units)
+
+    def _hold(self, rows: Rows, units: NDArray[np.uint64]) -> None:
+        self._rows.append(rows)
+        self._units.append(units)
         self._bytes += _vector_bytes(rows)
-        self._units.append(np.zeros(len(rows), dtype=np.uint64) if units is None else units)
+        times = np.concatenate([self._earliest, rows.time])
+        self._earliest = np.partition(times, self._needed - 1)[: self._needed] if len(times) > self._needed else times
+
+    def enough_until(self, block: int) -> int | None:
+        """The end (ms) of the first block up to which there are enough predictions; None: there are not yet."""
+        if len(self._earliest) < self._needed:
+            return None
+        return int(self._earliest.max()) // block * block + block
 
     def ripe(self, sealed_until: int, block: int) -> int | None:
-        """The end (ms) of the time that is enough to learn from: of the first block with which it is; None: wait."""
-        if not len(self):
-            return None
-        time = np.sort(np.concatenate([rows.time for rows in self._rows]))
-        if len(time) >= self._needed:
-            end = int(time[self._needed - 1]) // block * block + block
-            if end <= sealed_until:
-                return end
-        full = len(time) >= MOST * self._needed or self._bytes >= MOST_BYTES
-        return int(time[-1]) + 1 if full else None
+        """The end (ms) of the time that is enough to learn from; None: wait."""
+        end = self.enough_until(block)
+        if end is not None and end <= sealed_until:
+            return end
+        full = len(self) >= MOST * self._needed or self._bytes >= MOST_BYTES
+        return max(int(rows.time.max()) for rows in self._rows) + 1 if full else None
 
-    def all(self) -> tuple[Rows, NDArray[np.uint64]]:
+    def parts(self) -> Sequence[Rows]:
         """Everything held, in order of arrival."""
-        return _joined(self._rows), np.concatenate(self._units)
+        return self._rows
+
+    def before(self, until: int) -> tuple[Rows, NDArray[np.uint64]]:
+        """What is held of the time before `until` (ms), by time and then in order of arrival, with its units."""
+        some = [np.flatnonzero(rows.time < until) for rows in self._rows]
+        rows = joined([rows.take(index) for rows, index in zip(self._rows, some, strict=True)])
+        units = np.concatenate([unit[index] for unit, index in zip(self._units, some, strict=True)])
+        order = np.argsort(rows.time, kind="stable")
+        return rows.take(order), units[order]
 
     def save(self) -> bytes:
         """What the constructor takes."""
-        return _pack(*self.all()) if len(self) else b""
+        return _pack(joined(self._rows), np.concatenate(self._units)) if len(self) else b""
 
 
 def _vector_bytes(rows: Rows) -> int:
-    return 0 if rows.features is None else sum(one.nbytes for one in rows.features.vectors if one is not None)
+    return 0 if rows.features is None else sum(one.numbers.nbytes for one in rows.features.vectors if one is not None)
 
 
 def _slim(rows: Rows) -> Rows:
@@ -84,7 +99,8 @@ def _slim(rows: Rows) -> Rows:
     )
 
 
-def _joined(parts: Sequence[Rows]) -> Rows:
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows that were held, one after the other."""
     counts = None if all(rows.count is None for rows in parts) else np.concatenate([rows.counts() for rows in parts])
     units = [rows.unit for rows in parts if rows.unit is not None]
     values = [rows.features for rows in parts if rows.features is not None]
@@ -122,17 +138,15 @@ def _joined_codes(columns: Sequence[Codes]) -> Codes:
     return Codes(np.concatenate(codes), list(known))
 
 
-def _joined_vectors(columns: Sequence[NDArray[np.float64] | None], rows: Sequence[int]) -> NDArray[np.float64] | None:
-    """Those of the first dimension that occurs; others are as missing."""
-    dimension = next((column.shape[1] for column in columns if column is not None), None)
-    if dimension is None:
+def _joined_vectors(columns: Sequence[VectorValues | None], rows: Sequence[int]) -> VectorValues | None:
+    given = [column for column in columns if column is not None]
+    if not given:
         return None
-    return np.concatenate(
-        [
-            column if column is not None and column.shape[1] == dimension else np.full((size, dimension), np.nan)
-            for column, size in zip(columns, rows, strict=True)
-        ]
-    )
+    lengths = [
+        np.full(size, MISSING_VECTOR, dtype=np.int32) if column is None else column.lengths
+        for column, size in zip(columns, rows, strict=True)
+    ]
+    return VectorValues(np.concatenate(lengths), np.concatenate([column.numbers for column in given]))
 
 
 def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
@@ -154,7 +168,9 @@ def _pack(rows: Rows, units: NDArray[np.uint64]) -> bytes:
             "codes": [] if values is None else [[pack_array(column.codes), column.values] for column in values.codes],
             "vectors": []
             if values is None
-            else [None if vector is None else pack_array(vector) for vector in values.vectors],
+            else [
+                None if one is None else [pack_array(one.lengths), pack_array(one.numbers)] for one in values.vectors
+            ],
         }
     )
 
@@ -167,7 +183,7 @@ def _unpack(saved: bytes) -> tuple[Rows, NDArray[np.uint64]]:
         values = FeatureValues(
             numbers=arrays["numbers"],
             codes=tuple(Codes(unpack_array(codes), texts) for codes, texts in content["codes"]),
-            vectors=tuple(None if vector is None else unpack_array(vector) for vector in content["vectors"]),
+            vectors=tuple(None if one is None else VectorValues(*map(unpack_array, one)) for one in content["vectors"]),
         )
     rows = Rows(
         time=arrays["time"],

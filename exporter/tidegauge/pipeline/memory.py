@@ -11,8 +11,8 @@ import sys
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
-KEPT = 8 << 20
-"""Bytes of freed memory that may be kept; also the largest block for which that holds. Blocks of a log are smaller."""
+KEPT = 32 << 20
+"""Bytes of freed memory that may be kept, and the largest block for which that holds. Blocks of a log are smaller."""
 
 
 def keep_freed_memory() -> bool:

@@ -35,8 +35,9 @@ from tidegauge.state.table import Table
 SCHEMA = 1
 """Version of what is saved; a reader refuses newer ones."""
 BLOB = "tidegauge"
-BLOCK_BYTES = {"predictions": 4194304, "feedback": 1 << 20}
-"""Feedback lines are short; smaller blocks keep the two logs closer together in time."""
+BLOCK_BYTES = {"predictions": 16 << 20, "feedback": 2 << 20}
+"""Every block costs some hundred calls, however few rows it has. Feedback lines are short; smaller blocks keep the two
+logs closer together in time."""
 LEADING_TURNS = 32
 """A source that is ahead in time still gets every so manieth block, so that none starves."""
 SMALLEST_BLOCK = 64 << 10
@@ -265,8 +266,12 @@ class Pipeline:
                 self._predictions(reader, batch, clock)
             else:
                 self._feedback(batch, clock)
-        if self.clock - self._advanced.get("", -ALWAYS) >= self._stride():
+        if self.clock - self._advanced.get("", -ALWAYS) >= self._stride() or self._could_learn():
             self.advance()
+
+    def _could_learn(self) -> bool:
+        until = min(self.clock, self.read_until())
+        return any(engine.could_learn(until) for engine in self.engines.values())
 
     def _stride(self) -> int:
         """How far a log clock may run before panes must age, so that a long replay does not pile up fine panes."""

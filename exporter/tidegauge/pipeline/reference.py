@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidegauge.config.settings import Model, Settings
+from tidegauge.pipeline.scoring import Scoring
 from tidegauge.reference.build import reference_for
 from tidegauge.reference.value import Reference
 
@@ -47,5 +48,5 @@ class References:
             state = (model, stat.st_mtime_ns, stat.st_size)
             known = self._seen.get(model.name) == state
             seen[model.name] = state
-            references[model.name] = self._references[model.name] if known else reference_for(model, settings)
+            references[model.name] = self._references[model.name] if known else reference_for(model, settings, Scoring)
         return References(references, seen)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
+from tidegauge.join.classes import negative_class
 from tidegauge.join.feedback import FEEDBACK
 from tidegauge.join.join import BATCH, NEVER_SEALED
 from tidegauge.join.layout import Layout, unit_buckets
@@ -27,7 +28,6 @@ from tidegauge.pipeline.engine import (
     fresh_parts,
     kind_of,
     labels_of,
-    negative_class,
     room_for,
 )
 from tidegauge.pipeline.features import SavedTables, history_table, learning_table, state_table
@@ -107,6 +107,7 @@ def restore(
     parts.features = features_of(model, parts, training, _tables(store, *features))
     notes += parts.features.notes
     parts.labels = labels_of(model, parts, training, _tables(store, None, *table_names(model.name)))
+    notes += parts.labels.notes
     fresh = empty_tally(model, room, [*parts.features.families(), *parts.labels.families()])
     families = [[family.name, family.columns, family.sliced, family.schema] for family in fresh.families]
     unchanged = -1 not in channel_places and _same_series(shape, saved, model, fresh, room)
@@ -122,11 +123,14 @@ def restore(
         return engine, notes + _unusable(engine)
     before = _old_tally(model.name, shape, saved, store)
     on_arrival_only = {family.name for family in fresh.families if not family.channels}
-    if unchanged and all(family in shape["families"] or family[0] in on_arrival_only for family in families):
-        # Nothing that follows labels is new: what there is goes on, and what is new begins now.
+    may_begin = on_arrival_only | {parts.labels.family}
+    if unchanged and all(family in shape["families"] or family[0] in may_begin for family in families):
+        # What decides about quality is as before: what there is goes on, and what is new begins now.
         notes += fresh.take_over(before, room, room)
         parts.tally = fresh
         engine = Engine(model, parts, spool)
+        if any(family not in shape["families"] and family[0] == parts.labels.family for family in families):
+            engine.recount(frozenset((parts.labels.family,)))
         return engine, notes + _unusable(engine)
     renumber = _renumbering(before.series, fresh.series, slice_places)
     counted = {name for name, *_ in shape["families"]}

@@ -26,6 +26,7 @@ from tidegauge.pipeline.publication import ModelView
 from tidegauge.pipeline.release_status import release_reports
 from tidegauge.pipeline.runbooks import runbook
 from tidegauge.pipeline.samples import window_label
+from tidegauge.publish.drift_words import broken_features
 from tidegauge.publish.report import (
     ChannelReport,
     CoverageReport,
@@ -100,7 +101,8 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
             slopes=tuple(outlook.slopes),
             drift=drift.get(name, ()),
         )
-        versions.append(replace(report, summary=version_summary(report, channels, model.minimum_samples)))
+        told = version_summary(report, channels, model.minimum_samples)
+        versions.append(replace(report, summary=told, broken_features=broken_features(report)))
     versions.sort(key=lambda one: one.first_prediction_at.timestamp() if one.first_prediction_at else 0, reverse=True)
     report_of_model = ModelReport(
         name=model.name,
@@ -116,6 +118,7 @@ def model_report(engine: Engine, view: ModelView, trends: Trends, links: Links, 
         versions=tuple(versions),
         vanished_features=view.drift.vanished,
         new_features=view.drift.appeared,
+        broken_features=tuple(dict.fromkeys(name for one in versions for name in one.broken_features)),
     )
     return replace(report_of_model, summary=model_summary(report_of_model))
 

@@ -26,8 +26,7 @@ from tidegauge.tally.blocks import SealedBlock
 from tidegauge.tally.families import vectors as vector_family
 from tidegauge.tally.family import Family
 from tidegauge.tally.features.embedding import VectorCounter, likeness
-from tidegauge.tally.features.vectors import Vector, given_vectors, learn_vector, vector_places
-from tidegauge.tally.features.watched import watched
+from tidegauge.tally.features.vectors import Vector, given_vectors, learn_vector, promised, vector_places
 
 Texts = Callable[[], Sequence[str]]
 
@@ -140,9 +139,8 @@ class Vectors:
         return self._saved.read()
 
     def _use(self, vector: Vector, saved: Mapping[str, Any] | None = None) -> None:
-        everything = len(watched(self.model)) + len(self.names)
         training = vector.name in self._given
-        fixed = Fixed(vector.projection, self.model.drift, training, everything, self._block)
+        fixed = Fixed(vector.projection, self.model.drift, training, promised(self.model), self._block)
         watch = begin(fixed) if saved is None else VectorWatch.load(saved, fixed)
         self.known[vector.name] = Known(vector, VectorCounter(vector.projection), watch)
 

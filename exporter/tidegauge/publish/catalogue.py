@@ -386,8 +386,8 @@ MODEL_DRIFT_EVIDENCE = _gauge(
 )
 MODEL_DRIFT_EVIDENCE_THRESHOLD = _gauge(
     "model_drift_evidence_threshold",
-    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times what is compared, over "
-    "the tenth of false discoveries that e-BH allows; the more features have moved, the lower.",
+    "The evidence from which on a feature has moved: blocks of a false_alarm_interval, times all that is watched and "
+    "compared; less where so many features have moved (more than ten) that e-BH allows a tenth of false ones.",
     *_VERSION,
     "reference",
 )

@@ -91,17 +91,22 @@ def feature_summary(one: FeatureReport) -> str:
     """What was found in a feature's values: "has vanished: none of 12,345 predictions has it"; empty if nothing."""
     rows = words.amount(one.records, "prediction")
     unusable = one.invalid + one.non_finite
+    kind = "of the wrong type" if one.invalid else "that are not finite"
+    if one.invalid and one.non_finite:
+        kind = "of the wrong type or not finite"
+    since = "" if one.broken_since is None else f" since {one.broken_since:%Y-%m-%d %H:%M} UTC"
     match one.state:
+        case "vanished" if one.missing < one.records:
+            return f"has vanished{since}: it is missing in {_share(one.missing, one)}"
         case "vanished":
             return f"has vanished: none of {rows} has it"
         case "constant":
             return f"is constant: one and the same value in {rows}"
         case "stuck":
-            return "is stuck: it used to change all the time, and has stopped"
+            return f"is stuck{since}: it used to change all the time, and has stopped"
         case "invalid":
-            kind = "of the wrong type" if one.invalid else "that are not finite"
-            if one.invalid and one.non_finite:
-                kind = "of the wrong type or not finite"
+            return f"has values {kind}{since}, in {_share(unusable, one)}"
+        case "missing" if unusable > one.missing:
             return f"has values {kind} in {_share(unusable, one)}"
         case "missing":
             return f"is missing in {_share(one.missing, one)}"
@@ -134,6 +139,11 @@ def drift_summary(one: DriftReport) -> str:
     if parts and still and not answers:
         parts.append(f"{_capital(_listed(still))} {_have(len(still))} not moved")
     return f"{words.window_words(one.window)}, {'. '.join(parts)}" if parts else _nothing(one)
+
+
+def broken_features(version: VersionReport) -> tuple[str, ...]:
+    """What is broken in any window of a version."""
+    return tuple(dict.fromkeys(one.feature for found in version.drift for one in found.features if one.broken))
 
 
 def broken_words(found: Sequence[FeatureReport]) -> str:

@@ -10,11 +10,11 @@ from collections import Counter
 from datetime import UTC, datetime
 
 from tidegauge.publish import words
-from tidegauge.publish.drift_words import DRIFT_LABELS, DRIFT_STATES
+from tidegauge.publish.drift_words import DRIFT_LABELS, DRIFT_STATES, broken_features
 from tidegauge.publish.markup import advice, link, name, sentence, table, text, visible
 from tidegauge.publish.outlook_words import CHANGE_LABELS, CHANGE_STATES, RELEASE_LABELS, RELEASE_VERDICTS
 from tidegauge.publish.page_drift import DRIFT_SHAPES, drift_news
-from tidegauge.publish.page_model import SHAPES, chip, model_section
+from tidegauge.publish.page_model import SHAPES, chip, data_chip, model_section
 from tidegauge.publish.page_outlook import OUTLOOK_SHAPES, news
 from tidegauge.publish.report import ExporterReport, ModelReport, ProblemReport, Report, VersionReport
 from tidegauge.publish.style import HASH, STYLE
@@ -37,7 +37,7 @@ _LINKS = (("/metrics", "Metrics"), ("/api/v1/status", "JSON"), ("/-/healthy", "H
 
 def render_page(report: Report, now: datetime) -> bytes:
     """The page as UTF-8 HTML; `now` is what "ago" is counted from."""
-    models = sorted(enumerate(report.models, 1), key=lambda one: list(LABELS).index(one[1].verdict))
+    models = sorted(enumerate(report.models, 1), key=lambda one: _rank(one[1]))
     unfolded = sum(len(model.versions) for model in report.models) <= UNFOLDED_VERSIONS
     # With the clock of the logs, what they tell is long ago by the wall's.
     moment = report.exporter.clock_at if report.exporter.clock == "log" else now
@@ -60,6 +60,16 @@ def render_page(report: Report, now: datetime) -> bytes:
         "</body></html>\n",
     ]
     return "".join(parts).encode("utf-8", "backslashreplace")
+
+
+def _rank(model: ModelReport) -> tuple[int, bool]:
+    """What somebody on call wants to see first; broken data comes right after a missed objective."""
+    place = list(LABELS).index(model.verdict)
+    return (min(place, 1), False) if _is_broken(model) else (place, True)
+
+
+def _is_broken(model: ModelReport) -> bool:
+    return any(map(broken_features, model.versions))
 
 
 def _title(report: Report) -> str:
@@ -114,7 +124,7 @@ def _to_roll_back(models: tuple[ModelReport, ...]) -> int:
 
 def _with_broken_data(models: tuple[ModelReport, ...]) -> int:
     versions = [version for model in models for version in model.versions]
-    return sum(any(one.broken for found in version.drift for one in found.features) for version in versions)
+    return sum(map(bool, map(broken_features, versions)))
 
 
 def _gets_worse(version: VersionReport) -> bool:
@@ -176,9 +186,12 @@ def _glance(models: list[tuple[int, ModelReport]]) -> str:
             f"{name(one.name)}: {sentence(one.summary)}</li>{news(one)}{drift_news(one)}"
             for one in sorted(model.versions, key=lambda one: list(LABELS).index(one.verdict))
         )
+        chips = f"{chip(model.verdict)}{data_chip(*model.versions)}"
+        # No green where data is broken.
+        tone = "broken" if _is_broken(model) and model.verdict != "missed" else model.verdict
         items.append(
-            f'<li class="{model.verdict}"><div class="a"><a href="#m{number}">{name(model.name)}</a>'
-            f"{chip(model.verdict)}{owner}</div><ul>{lines or '<li>no predictions yet</li>'}</ul></li>"
+            f'<li class="{tone}"><div class="a"><a href="#m{number}">{name(model.name)}</a>'
+            f"{chips}{owner}</div><ul>{lines or '<li>no predictions yet</li>'}</ul></li>"
         )
     told = f'<ul class="o">{"".join(items)}</ul>'
     return f'<section aria-labelledby="glance"><h2 id="glance">At a glance</h2>{told}</section>'

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from tidegauge.publish import words
 from tidegauge.publish.charts import Scale, common_scale, gauge, trend
-from tidegauge.publish.drift_words import schema_summary
+from tidegauge.publish.drift_words import DRIFT_LABELS, broken_features, schema_summary
 from tidegauge.publish.markup import link, name, sentence, table, text, tight, visible
-from tidegauge.publish.page_drift import drift
+from tidegauge.publish.page_drift import DRIFT_SHAPES, drift
 from tidegauge.publish.page_outlook import outlook
 from tidegauge.publish.report import (
     CoverageReport,
@@ -35,7 +35,18 @@ SHOWN_SLICES = 12
 
 def chip(verdict: str) -> str:
     """A verdict by shape, word and colour."""
-    return f'<span class="c"><span aria-hidden="true">{SHAPES[verdict]}</span> {LABELS[verdict]}</span>'
+    return _chip(verdict, SHAPES[verdict], LABELS[verdict])
+
+
+def _chip(kind: str, shape: str, label: str) -> str:
+    return f'<span class="c {kind}"><span aria-hidden="true">{shape}</span> {label}</span>'
+
+
+def data_chip(*versions: VersionReport) -> str:
+    """Beside the verdict, where a feature of these versions is broken: labels that tell of it are still to come."""
+    if not any(map(broken_features, versions)):
+        return ""
+    return f" {_chip('broken', DRIFT_SHAPES['broken'], DRIFT_LABELS['broken'])}"
 
 
 def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: bool) -> str:
@@ -57,7 +68,8 @@ def model_section(model: ModelReport, number: int, now: datetime, *, unfolded: b
     )
     return (
         f'<section class="m {model.verdict}" aria-labelledby="m{number}"><div class="a"><h3 id="m{number}">'
-        f'{name(model.name)}</h3>{chip(model.verdict)}<span class="q">{" · ".join(about)}</span>{board}</div>{schema}'
+        f"{name(model.name)}</h3>{chip(model.verdict)}{data_chip(*model.versions)}"
+        f'<span class="q">{" · ".join(about)}</span>{board}</div>{schema}'
         f'<div class="vs">{cards or "<p>No predictions yet.</p>"}</div></section>'
     )
 
@@ -91,7 +103,7 @@ def _version(
     several = len(model.channels) > 1
     parts = [
         f'<article class="v {version.verdict}" aria-labelledby="{anchor}"><div class="a"><h4 id="{anchor}">'
-        f"{name(version.name)}</h4>{chip(version.verdict)}{' '.join(away)}</div>",
+        f"{name(version.name)}</h4>{chip(version.verdict)}{data_chip(version)}{' '.join(away)}</div>",
         outlook(model, version, unfolded=unfolded),
         drift(model, version, unfolded=unfolded),
         '<div class="g2"><div>',

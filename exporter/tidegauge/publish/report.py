@@ -220,6 +220,7 @@ class FeatureReport:
     non_finite: int
     comparisons: tuple[FeatureComparisonReport, ...] = ()
     distribution: DistributionReport | None = None  # of the three that moved most
+    broken_since: datetime | None = None  # None: it is not, or since before the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +261,7 @@ class VersionReport:
     failing_slices: tuple[ChangeReport, ...] = ()
     slopes: tuple[SlopeReport, ...] = ()
     drift: tuple[DriftReport, ...] = ()  # the longest window first; none of versions that are not watched
+    broken_features: tuple[str, ...] = ()  # in any of these windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ class ModelReport:
     versions: tuple[VersionReport, ...]  # newest first sight first
     vanished_features: tuple[str, ...] = ()  # configured, and in no record any more
     new_features: tuple[str, ...] = ()  # in the records, not configured, and not there on the first day
+    broken_features: tuple[str, ...] = ()  # of any version
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,8 +139,16 @@ def model_summary(model: ModelReport) -> str:
         "no_objective": "without an objective",
         "met": "as good as promised",
     }
-    # Every version by name only where there are few of them.
-    return "; ".join(
-        f"{', '.join(names) if len(names) <= 3 else f'{len(names)} versions'} {said[verdict]}"
+    told = [
+        f"{_named(names)} {said[verdict]}"
         for verdict, names in sorted(by_verdict.items(), key=lambda item: list(said).index(item[0]))
-    )
+    ]
+    broken = [version.name for version in model.versions if version.broken_features]
+    if broken:
+        told.insert(0, f"{_named(broken)} with broken data: {', '.join(model.broken_features)}")
+    return "; ".join(told)
+
+
+def _named(versions: Sequence[str]) -> str:
+    """Every version by name only where there are few of them."""
+    return ", ".join(versions) if len(versions) <= 3 else f"{len(versions)} versions"

@@ -6,11 +6,11 @@ One pass learns the bins, and counts too where all rows could be kept; else a se
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from tidegauge.config.problems import ConfigurationError, Problem, dotted, quote
 from tidegauge.config.settings import Model, Settings
 from tidegauge.config.watched import numeric_names
+from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
 from tidegauge.join.rows import Rows
 from tidegauge.reference.format import KEY, LABEL, load
 from tidegauge.reference.moments import Moments
 from tidegauge.reference.projections import RECONSTRUCTION as RECONSTRUCTED
 from tidegauge.reference.projections import ROWS, fitted_projections, learn_projections, wanted
 from tidegauge.reference.sample import RowSample
-from tidegauge.reference.scoring import Scoring
 from tidegauge.reference.source import Records, RecordSource, RowMaker
 from tidegauge.reference.value import Distribution, Reference, Summary
 from tidegauge.tally.features.binning import is_number
@@ -48,13 +48,30 @@ PREPARED = (".yml", ".yaml")
 _LOOKED_AT = 1 << 16
 
 
-def build(model: Model, settings: Settings, path: Path) -> Reference:
+class Scoring(Protocol):
+    """What measures how good the answers in the records are; a new one for each file."""
+
+    def add_predictions(self, columns: PredictionColumns) -> None:
+        """A batch of the file, before the labels of its records."""
+
+    def add_labels(self, columns: FeedbackColumns) -> None:
+        """The labels of the batch."""
+
+    def result(self) -> tuple[dict[str, float], dict[str, int]]:
+        """Scores by metric, and how many labelled predictions each rests on."""
+
+
+Scorer = Callable[[Model], Scoring]
+"""Makes one for a model. It takes a whole pipeline, which is not known here."""
+
+
+def build(model: Model, settings: Settings, path: Path, scorer: Scorer) -> Reference:
     """The reference made from a file of records (CSV, JSON Lines, Parquet).
 
     Raises ValueError, naming the file, if no record of it can be used, and OSError if it cannot be read.
     """
     source = RecordSource(path, model, settings)
-    first = _FirstPass(model)
+    first = _FirstPass(model, scorer(model))
     for records in source.read():
         first.add(records)
     if not first.records:
@@ -89,7 +106,7 @@ def build(model: Model, settings: Settings, path: Path) -> Reference:
     )
 
 
-def reference_for(model: Model, settings: Settings) -> Reference:
+def reference_for(model: Model, settings: Settings, scorer: Scorer) -> Reference:
     """The reference that the model's configuration names, made from records or prepared.
 
     Of a prepared one, the features that the model watches. Raises ValueError, ConfigurationError or OSError, naming
@@ -97,7 +114,7 @@ def reference_for(model: Model, settings: Settings) -> Reference:
     """
     assert model.reference is not None
     if not is_prepared(model.reference):
-        return build(model, settings, model.reference)
+        return build(model, settings, model.reference, scorer)
     return fitted(load(model.reference), model, model.reference)
 
 
@@ -172,7 +189,7 @@ def _chosen(schema: Schema, counts: NDArray[np.int64], kept: Sequence[int]) -> t
 class _FirstPass:
     """What is gathered of the records on the way to their bins."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, scoring: Scoring) -> None:
         self._model = model
         self._maker = RowMaker(model)
         self._sample, self._labels = RowSample(), RowSample()
@@ -181,7 +198,7 @@ class _FirstPass:
         self._units_given = False
         self._numeric = [one for one in watched(model) if one.kind == NUMERIC and one.name != RECONSTRUCTION]
         self._moments = {one.name: Moments() for one in self._numeric}
-        self.scoring = Scoring(model)
+        self.scoring = scoring
         self.records = 0
 
     def add(self, records: Records) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tidegauge.config.load import load
 from tidegauge.config.problems import listed, quote
 from tidegauge.decode.names import model_named
-from tidegauge.reference.build import PREPARED, build, is_prepared
+from tidegauge.reference.build import PREPARED, Scorer, build, is_prepared
 from tidegauge.reference.format import KEY, dump
 from tidegauge.reference.value import Reference
 from tidegauge.tally.features.schema import Bins, NumericBins
@@ -25,7 +25,7 @@ FEW = 1000
 """Records, below which a reference is worth a word."""
 
 
-def make(config_file: Path, model_name: str, records: Path, output: Path) -> str:
+def make(config_file: Path, model_name: str, records: Path, output: Path, scorer: Scorer) -> str:
     """Writes the reference of a model; returns what there is to say of it.
 
     Raises ConfigurationError, ValueError or OSError, naming the file; nothing is written then.
@@ -38,7 +38,7 @@ def make(config_file: Path, model_name: str, records: Path, output: Path) -> str
     _check_output(output)
     if is_prepared(records):
         raise ValueError(f"{records}: found a prepared reference; allowed: records in CSV, JSON Lines or Parquet")
-    reference = build(replace(model, name=model_name), settings, records)
+    reference = build(replace(model, name=model_name), settings, records, scorer)
     text = dump(reference)
     _write(output, text)
     return "\n".join(_said(reference, records, output, len(text.encode())))

@@ -39,7 +39,8 @@ _HEADER = """\
 # edge, one a bin, one above the last edge; a bin holds its lower edge, the last one both of its edges. `positions` are
 # the sums of where in their bin the numbers lie (0: lower edge, 2**30: upper edge; outside, 2**30 is 16 ranges away),
 # so that means are kept exactly.
-# Categories: those with a bin of their own, then hash buckets for the others that are known (`hashes`: xxh3_64).
+# Categories: those with a bin of their own, then hash buckets for the others that are known (`hashes`: xxh3_64); `new`
+# is the share of records whose category was there once, so much is to be expected of what was never there.
 """
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ def _bins(schema: Schema, number: int, counts: NDArray[np.int64], indent: str) -
         yield from _listed(f"{indent}positions: ", held[spot.bins_end : spot.end], indent)
         return
     yield f"{indent}unseen: {held[spot.unseen]}"
+    yield f"{indent}new: {bins.new!r}"
     yield f"{indent}varied: {held[spot.varied]}"
     yield f"{indent}categories:" if bins.values else f"{indent}categories: []"
     for value, records in zip(bins.values, held[spot.bins :], strict=False):
@@ -258,7 +260,7 @@ class _Feature:
         if nodes.problems > before:
             return
         if self.kind in CATEGORICAL:
-            keys = nodes.section(node, place, _OF_CATEGORIES, ("icc", "buckets", "hashes"))
+            keys = nodes.section(node, place, _OF_CATEGORIES, ("icc", "new", "buckets", "hashes"))
         else:
             keys = nodes.section(node, place, _OF_NUMBERS, ("icc", *_SUMMARY))
         if nodes.problems > before:
@@ -313,7 +315,8 @@ class _Feature:
         hashes = keys.get("hashes")
         many = isinstance(hashes, yaml.ScalarNode) and scalar(hashes) is None
         known = None if many else tuple(nodes.wholes(hashes, (*place, "hashes"), None, _HASHES))
-        self.bins = CategoricalBins(name, tuple(values), len(buckets), known)
+        new = nodes.number(keys.get("new"), (*place, "new"), 0.0, 1.0)
+        self.bins = CategoricalBins(name, tuple(values), len(buckets), known, new)
         self.counts = [*conditions, *counts, *buckets]
 
     def _add_up(self, nodes: Nodes, place: Place, records: int) -> None:

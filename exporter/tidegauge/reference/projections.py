@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tidegauge.config.problems import Place, quote
 from tidegauge.config.settings import Model
 from tidegauge.config.watched import embedding_names, numeric_names
-from tidegauge.join.rows import Rows
+from tidegauge.join.rows import Rows, VectorValues, usual_length
 from tidegauge.tally.features.embedding import Projection, VectorCounter, learn_projection
 from tidegauge.tally.features.joint import Pca, Standard, learn_pca, learn_standard
 
@@ -108,12 +108,12 @@ def problems(projections: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
             yield place, str(error)
 
 
-def _embedding(batches: Sequence[NDArray[np.float64]]) -> dict[str, Any]:
-    """Of the batches with vectors as long as those of the first."""
+def _embedding(batches: Sequence[VectorValues]) -> dict[str, Any]:
+    """Of the vectors that are as long as most."""
     if not batches:
         raise ValueError("no record has a vector")
-    alike = [vectors for vectors in batches if vectors.shape[1] == batches[0].shape[1]]
-    return learn_projection(np.concatenate(alike)).to_json()
+    length = usual_length(np.concatenate([vectors.lengths for vectors in batches])) or 1
+    return learn_projection(np.concatenate([vectors.of_length(length) for vectors in batches])).to_json()
 
 
 def _inputs(names: Sequence[str], numbers: NDArray[np.float64]) -> dict[str, Any]:

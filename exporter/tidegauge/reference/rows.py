@@ -25,6 +25,8 @@ from tidegauge.reference.cells import Convert, converter, marked
 TIME = 1_600_000_000
 """The time of every record, in s: what they are is one window of one version."""
 VERSION = "reference"
+CHANNEL = "reference"
+"""Of the labels in the records."""
 BATCH = 10_000
 """Records in a block."""
 MOST_UNKNOWN = 256

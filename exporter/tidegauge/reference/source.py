@@ -17,11 +17,9 @@ from tidegauge.config.settings import Channel, Model, Settings, Source
 from tidegauge.decode.columns import Categorical, FeedbackColumns, PredictionColumns
 from tidegauge.decode.feedback import FeedbackDecoder
 from tidegauge.decode.predictions import PredictionDecoder
+from tidegauge.join.classes import first_classes, negative_class
 from tidegauge.join.rows import NONE, Rows
-from tidegauge.join.vocabulary import Vocabulary
-from tidegauge.pipeline.engine import fresh_parts, negative_class
-from tidegauge.reference.rows import Reading, blocks
-from tidegauge.reference.scoring import CHANNEL
+from tidegauge.reference.rows import CHANNEL, Reading, blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class RowMaker:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._classes: Vocabulary = fresh_parts(model).classes
+        self._classes = first_classes(model)
 
     @property
     def classes(self) -> list[str]:

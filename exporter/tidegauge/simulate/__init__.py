@@ -7,7 +7,7 @@ The same seed, start and scenario write the same bytes.
 from tidegauge.simulate.files import CONFIGURATION, FEEDBACK, PREDICTIONS, configuration
 from tidegauge.simulate.finished import simulate
 from tidegauge.simulate.live import Live, follow
-from tidegauge.simulate.scenario import Curve, Scenario, Version
+from tidegauge.simulate.scenario import Category, Curve, Fault, Number, Scenario, Version
 from tidegauge.simulate.scenarios import BREAKS, ROLLED_BACK, SCENARIOS, find
 from tidegauge.simulate.traffic import Traffic
 
@@ -18,8 +18,11 @@ __all__ = [
     "PREDICTIONS",
     "ROLLED_BACK",
     "SCENARIOS",
+    "Category",
     "Curve",
+    "Fault",
     "Live",
+    "Number",
     "Scenario",
     "Traffic",
     "Version",

@@ -23,6 +23,9 @@ def steps(*points: tuple[float, float]) -> Curve:
     return tuple(curve)
 
 
+NEVER: Curve = ((0, 0.0),)
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """How one version of the simulated model behaves."""
@@ -49,6 +52,39 @@ class Users:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """What becomes of a feature on its way into the record; curves are shares of the predictions."""
+
+    missing: Curve = NEVER  # null in its place
+    frozen: Curve = NEVER  # a default in its place: 0, or the first category
+    renamed: Curve = NEVER  # it stands under `new_name`
+    new_name: str = ""
+    version: str = ""  # only in records of this version; "": of all
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A numeric feature: a lognormal number."""
+
+    name: str
+    median: float
+    spread: float  # standard deviation of its logarithm
+    moved: Curve = NEVER  # by so many of these standard deviations
+    weekend: float = 0.0  # and by so many more on Saturdays and Sundays
+    fault: Fault = Fault()
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A categorical feature."""
+
+    name: str
+    weights: tuple[tuple[str, Curve], ...]  # by value
+    weekend: tuple[tuple[str, float], ...] = ()  # factors on the weights on Saturdays and Sundays, by value
+    fault: Fault = Fault()
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A binary classifier in production: who asks, which versions answer, when the truth becomes known.
 
@@ -69,8 +105,13 @@ class Scenario:
     failing: tuple[tuple[str, Curve], ...] = ()  # (country, factor on its error rate)
     held: Curve = ((0, 0.0),)  # how much later feedback comes, by the time of its prediction; a share of `duration`
     users: Users | None = None
-    positive_ratio: float = 0.2  # predictions that say "1"
+    features: tuple[Number | Category, ...] = ()  # besides the amount and the country, which every record has
+    positive_ratio: Curve = ((0, 0.2),)  # predictions that say "1"
+    weekend: float = 0.0  # on Saturdays and Sundays traffic is so much less, and "1" is said so much more often
     feedback_ratio: float = 0.9  # predictions whose truth ever becomes known
     windows: tuple[str, ...] = ("5m", "1h")
     objective: float = 0.9  # accuracy
     margin: float | None = None  # of accuracy, at a release
+    references: tuple[str, ...] = ()  # what features are compared with; (): the default
+    fires: tuple[str, ...] = ()  # alerts that must come; the first is the one that tells
+    may_fire: tuple[str, ...] = ()  # alerts that follow from those, or that chance decides; no other alert must come

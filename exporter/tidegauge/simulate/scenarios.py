@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tidegauge.simulate.scenario import DAY, MINUTE, Curve, Scenario, Users, Version, steps
+from typing import Any
+
+from tidegauge.simulate.scenario import (
+    DAY,
+    MINUTE,
+    Category,
+    Curve,
+    Fault,
+    Number,
+    Scenario,
+    Users,
+    Version,
+    steps,
+)
 
 # When the new version of the scenario "broken-release" breaks, and when it is rolled back; progress of the run.
 BREAKS = 0.2
@@ -20,6 +33,51 @@ def _version(name: str, accuracy: Curve, share: Curve = ((0, 1.0),)) -> Version:
     return Version(name, accuracy, 0.95, share, latency_ms=12.0, error_ratio=0.002)
 
 
+_WHOLE = Fault()
+_KINDS = (("grocery", 0.35), ("fashion", 0.25), ("travel", 0.15), ("electronics", 0.15), ("games", 0.1))
+
+
+def _features(
+    *,
+    younger: Curve = ((0, 0.0),),
+    games: Curve = ((0, 0.1),),
+    risk: Fault = _WHOLE,
+    merchant: Fault = _WHOLE,
+    weekend: bool = False,
+) -> tuple[Number | Category, ...]:
+    """What the model is told besides the amount and the country.
+
+    `younger`: by so many standard deviations the ages of accounts (their logarithms) fall; `games`: weight of that kind
+    of merchant. On weekends customers are others: younger accounts, more travel, less groceries.
+    """
+    weights = tuple((kind, games if kind == "games" else ((0, share),)) for kind, share in _KINDS)
+    moved = tuple((when, -by) for when, by in younger)
+    mixed = (("travel", 1.8), ("grocery", 0.7)) if weekend else ()
+    return (
+        Number("account_days", median=200, spread=1.2, moved=moved, weekend=-0.3 if weekend else 0.0),
+        Number("device_risk", median=0.1, spread=0.8, fault=risk),
+        Category("merchant", weights, weekend=mixed, fault=merchant),
+    )
+
+
+def _watched(name: str, description: str, watch: str, *, days: int = 12, rate: float = 0.4, **more: Any) -> Scenario:
+    """A scenario of one version, with a daily cycle and features that move or break."""
+    usual: dict[str, Any] = {"versions": (_version("v1", ((0, 0.95),)),), "features": _features()}
+    return Scenario(
+        name=name,
+        description=description,
+        watch=watch,
+        model="fraud",
+        countries=_COUNTRIES,
+        duration=days * DAY,
+        rate=rate,
+        delay=12 * MINUTE,
+        cycle=0.3,
+        windows=("1h", "24h"),
+        **(usual | more),
+    )
+
+
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         name="two-versions",
@@ -34,8 +92,10 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         name="broken-release",
-        description="v2 is as good as v1, right 94 times in 100, until it breaks: 70 in 100; later it is rolled back",
-        watch="roll back v2; its accuracy falls below the objective; once it is rolled back, all is well",
+        description="v2 is as good as v1, right 94 times in 100, until its device_risk freezes at 0: 70 in 100; later "
+        "it is rolled back",
+        watch="device_risk of v2 is stuck, which is the cause; roll back v2; its accuracy falls below the objective; "
+        "once it is rolled back, all is well",
         model="fraud",
         versions=(
             Version("v1", ((0, 0.94),), 0.94, ((0, 1.0), (0.06, 1.0), (0.08, 0.6)), latency_ms=12.0, error_ratio=0.002),
@@ -49,6 +109,9 @@ SCENARIOS: tuple[Scenario, ...] = (
             ),
         ),
         countries=_COUNTRIES,
+        features=_features(risk=Fault(frozen=steps((0, 0.0), (BREAKS, 1.0)), version="v2")),
+        fires=("ModelFeatureBroken", "ModelReleaseRegressed", "ModelObjectiveMissed"),
+        may_fire=("ModelInputDrift",),
     ),
     Scenario(
         name="bad-release",
@@ -64,6 +127,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         cycle=0.3,
         windows=("1h", "24h"),
         margin=0.01,
+        fires=("ModelReleaseRegressed",),
     ),
     Scenario(
         name="harmless-release",
@@ -96,6 +160,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         users=Users(number=1_500, hard=0.1, harder=7.0),
         windows=("1h", "24h"),
         margin=0.01,
+        may_fire=("ModelReleaseUndecided",),
     ),
     Scenario(
         name="hard-switch",
@@ -114,6 +179,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         cycle=0.3,
         windows=("1h", "24h"),
         margin=0.01,
+        fires=("ModelReleaseRegressed",),
     ),
     Scenario(
         name="slow-rot",
@@ -130,6 +196,13 @@ SCENARIOS: tuple[Scenario, ...] = (
         cycle=0.3,
         windows=("1h", "24h"),
         objective=0.92,
+        fires=("ModelDegrading", "ModelSliceDegrading"),
+        may_fire=(
+            "ModelObjectiveMissed",
+            "ModelObjectiveAtRisk",
+            "ModelObjectiveBreachForecast",
+            "ModelErrorBudgetBurnSlow",
+        ),
     ),
     Scenario(
         name="failing-slice",
@@ -145,6 +218,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         cycle=0.3,
         failing=(("NZ", steps((0, 1.0), (9 / 12, 4.0))),),
         windows=("1h", "24h"),
+        fires=("ModelSliceDegrading",),
+        may_fire=("ModelDegrading",),
     ),
     Scenario(
         name="label-delay",
@@ -160,6 +235,72 @@ SCENARIOS: tuple[Scenario, ...] = (
         cycle=0.3,
         held=steps((0, 0.0), (9 / 12, 6 / 24 / 12), (10 / 12, 0.0)),
         windows=("1h", "24h"),
+        fires=("ModelCoverageLost", "ModelScoreVanished", "ModelFeedbackSilent"),
+    ),
+    _watched(
+        "harmless-drift",
+        "after nine days a campaign brings other customers: younger accounts, more games; the model is as right as "
+        "ever",
+        "the inputs have moved, account_days first; neither the answers nor the quality have",
+        features=_features(younger=steps((0, 0.0), (9 / 12, 0.6)), games=steps((0, 0.1), (9 / 12, 0.2))),
+        fires=("ModelInputDrift",),
+    ),
+    _watched(
+        "harmful-drift",
+        "the same campaign, but these customers are not known to the model: it is wrong 9 times in 100, before 5 times",
+        "the inputs have moved, within hours; quality suffers, and that is said beside it",
+        versions=(_version("v1", steps((0, 0.95), (9 / 12, 0.91))),),
+        features=_features(younger=steps((0, 0.0), (9 / 12, 0.6)), games=steps((0, 0.1), (9 / 12, 0.2))),
+        fires=("ModelInputDrift", "ModelDegrading"),
+        may_fire=(
+            "ModelSliceDegrading",
+            "ModelObjectiveMissed",
+            "ModelObjectiveAtRisk",
+            "ModelErrorBudgetBurnSlow",
+        ),
+    ),
+    _watched(
+        "more-fraud",
+        "after nine days 30 predictions in 100 say fraud, before 20, and rightly so",
+        "the answers and the labels have moved, and no input; quality is as before",
+        positive_ratio=steps((0, 0.2), (9 / 12, 0.3)),
+        fires=("ModelScoreDrift",),
+    ),
+    _watched(
+        "dead-feature",
+        "after three days the supplier of device_risk fails, and a 0 stands in its place; the model is wrong 8 times "
+        "in 100, before 5 times",
+        "device_risk is stuck, within an hour or so, and later constant: no feature without drift",
+        days=4,
+        versions=(_version("v1", steps((0, 0.95), (3 / 4, 0.92))),),
+        features=_features(risk=Fault(frozen=steps((0, 0.0), (3 / 4, 1.0)))),
+        fires=("ModelFeatureBroken", "ModelInputDrift"),
+    ),
+    _watched(
+        "missing-values",
+        "after three days device_risk is missing in 5 of 100 predictions; the model is as right as ever",
+        "the inputs have moved; device_risk is missing, but not broken",
+        days=4,
+        features=_features(risk=Fault(missing=steps((0, 0.0), (3 / 4, 0.05)))),
+        fires=("ModelInputDrift",),
+    ),
+    _watched(
+        "renamed-field",
+        "after three days the service writes merchant as merchant_kind; the model is as right as ever",
+        "merchant_kind has appeared, at once; once no record of the window has merchant, it has vanished",
+        days=5,
+        features=_features(merchant=Fault(renamed=steps((0, 0.0), (3 / 5, 1.0)), new_name="merchant_kind")),
+        fires=("ModelFeatureBroken", "ModelSchemaChanged", "ModelInputDrift"),
+    ),
+    _watched(
+        "weekends",
+        'on weekends traffic is 30 % less, "1" is said 30 % more often, and customers are others; for three weeks',
+        "nothing: held against the same hours of the week no weekend is drift",
+        days=21,
+        rate=0.1,
+        features=_features(weekend=True),
+        weekend=0.3,
+        references=("trailing",),
     ),
 )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegauge.simulate.scenario import DAY, HOUR, Curve, Scenario, Users
+from tidegauge.simulate.features import Inputs
+from tidegauge.simulate.scenario import DAY, HOUR, Scenario, Users
+from tidegauge.simulate.shares import at, choose
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,6 +43,7 @@ class Traffic:
         self._day = max(1.0, DAY * duration / scenario.duration)  # shorter by as much as the run is
         self._random = np.random.default_rng(seed)
         self._users = None if scenario.users is None else _Crowd(scenario.users, seed)
+        self._inputs = Inputs(scenario.features, seed)
         self._count = 0
         self._due: Integers = np.empty(0, np.int64)
         self._due_number: Integers = np.empty(0, np.int64)
@@ -59,24 +62,26 @@ class Traffic:
         progress = (times - self._start) / self._duration
         if self._repeating:
             progress %= 1
+        weekend = self._is_weekend(times)
         # A user stays with a version for as long as the shares allow.
         user = None if self._users is None else random.integers(0, len(self._users.place), n)
         place = random.random(n) if user is None or self._users is None else self._users.place[user]
-        version = _choose(place, np.stack([_at(v.share, progress) for v in scenario.versions], axis=1))
+        version = choose(place, np.stack([at(v.share, progress) for v in scenario.versions], axis=1))
         shares = np.array([share for _, share in scenario.countries])
-        country = _choose(random.random(n), np.broadcast_to(shares, (n, len(shares))))
+        country = choose(random.random(n), np.broadcast_to(shares, (n, len(shares))))
 
         # What is hard the version knows to be hard, but it does not know of the countries that fail.
         hardness = self._cycle(times)
         if user is not None and self._users is not None:
             hardness = hardness * self._users.hardness[user]
         worse = hardness * self._failing(country, progress)
-        accuracy = np.stack([_at(v.accuracy, progress) for v in scenario.versions], axis=1)[np.arange(n), version]
+        accuracy = np.stack([at(v.accuracy, progress) for v in scenario.versions], axis=1)[np.arange(n), version]
         accuracy = 1 - (1 - accuracy) * worse
         believed = 1 - (1 - np.array([v.confidence for v in scenario.versions])[version]) * hardness
         confidence = 0.5 + 0.5 * random.beta(6 * (2 * believed - 1), 6 * (2 - 2 * believed))
         right = random.random(n) < accuracy + confidence - believed
-        answer = (random.random(n) < scenario.positive_ratio).astype(np.int64)
+        positive = at(scenario.positive_ratio, progress) * (1 + scenario.weekend * weekend)
+        answer = (random.random(n) < positive).astype(np.int64)
         score = np.where(answer == 1, confidence, 1 - confidence)
         label = np.where(right, answer, 1 - answer)
         failed = random.random(n) < np.array([v.error_ratio for v in scenario.versions])[version]
@@ -86,7 +91,7 @@ class Traffic:
         numbers = np.arange(self._count, self._count + n)
         self._count += n
         known = ~failed & (random.random(n) < scenario.feedback_ratio)
-        held = _at(scenario.held, progress) * self._duration
+        held = at(scenario.held, progress) * self._duration
         due = times + (held + random.exponential(self._delay, n)).astype(np.int64)
         self._due = np.concatenate([self._due, due[known]])
         self._due_number = np.concatenate([self._due_number, numbers[known]])
@@ -94,36 +99,43 @@ class Traffic:
 
         names = [v.name for v in scenario.versions]
         countries = [name for name, _ in scenario.countries]
+        others = self._inputs.written(names, version, progress, weekend)
         who = [""] * n if user is None else [f'"unit_id":"u{number}",' for number in user.tolist()]
         columns = (numbers, version, amount, country, answer, score, latency, failed)
         head = f'{{"prediction_id":"{self._start:x}-%d","timestamp":"%s","model":"{scenario.model}","version":"%s",%s'
-        head += '"features":{"amount":%.2f,"country":"%s"},'
+        head += '"features":{"amount":%.2f,"country":"%s"%s},'
         lines = [
-            head % (number, at, names[v], whose, spent, countries[c])
+            head % (number, when, names[v], whose, spent, countries[c], rest)
             + ('"error":"timeout",' if lost else f'"prediction":"{said}","score":{sure:.6f},')
             + f'"latency_ms":{took:.3f}}}\n'
-            for at, whose, number, v, spent, c, said, sure, took, lost in zip(
-                _iso(times), who, *(column.tolist() for column in columns), strict=True
+            for when, whose, rest, number, v, spent, c, said, sure, took, lost in zip(
+                _iso(times), who, others, *(column.tolist() for column in columns), strict=True
             )
         ]
         return "".join(lines).encode()
 
     def _arrive(self, until: int) -> Integers:
-        """Times of predictions from now on, in order: a Poisson process, thinned where the cycle is low."""
+        """Times of predictions from now on, in order: a Poisson process, thinned at night and on weekends."""
         random, cycle = self._random, self.scenario.cycle
         n = int(random.poisson(self._rate * (1 + cycle) * (until - self.now) / 1000))
         times = np.sort(random.integers(self.now, until, n))
-        return times[random.random(n) * (1 + cycle) < self._cycle(times)] if cycle else times
+        if not cycle and not self.scenario.weekend:
+            return times
+        expected = self._cycle(times) * (1 - self.scenario.weekend * self._is_weekend(times))
+        return times[random.random(n) * (1 + cycle) < expected]
 
     def _cycle(self, times: Integers) -> Floats:
         """What the time of day multiplies traffic and errors by; 1 in the mean."""
         return 1 + self.scenario.cycle * np.cos(2 * np.pi * (times / self._day - _PEAK / DAY))
 
+    def _is_weekend(self, times: Integers) -> NDArray[np.bool_]:
+        return np.isin(times // self._day % 7, (2, 3))  # the epoch began on a Thursday
+
     def _failing(self, country: Integers, progress: Floats) -> Floats:
         factor = np.ones(len(country))
         for name, curve in self.scenario.failing:
             here = country == [known for known, _ in self.scenario.countries].index(name)
-            factor[here] = _at(curve, progress[here])
+            factor[here] = at(curve, progress[here])
         return factor
 
     def _feed_back(self) -> bytes:
@@ -138,10 +150,6 @@ class Traffic:
         return text.encode()
 
 
-def _at(curve: Curve, progress: Floats) -> Floats:
-    return np.interp(progress, [x for x, _ in curve], [y for _, y in curve])
-
-
 class _Crowd:
     """The users: where each stands between the versions (0 to 1), and how much harder than the mean it is."""
 
@@ -151,13 +159,6 @@ class _Crowd:
         hard = random.permutation(users.number) < round(users.hard * users.number)
         others = (1 - users.harder * hard.mean()) / (1 - hard.mean())
         self.hardness: Floats = np.where(hard, users.harder, others)
-
-
-def _choose(place: Floats, weights: Floats) -> Integers:
-    """One column index for each row of `weights` (n, k): where `place` (n, 0 to 1) falls in them laid end to end."""
-    edges = np.cumsum(weights, axis=1)
-    chosen: Integers = ((place * edges[:, -1])[:, None] >= edges[:, :-1]).sum(axis=1)
-    return chosen
 
 
 def _iso(times: Integers) -> list[str]:

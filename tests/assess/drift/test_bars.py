@@ -18,7 +18,7 @@ def test_no_window_has_a_detection_where_nothing_moves() -> None:
 
 
 def test_shifts_are_detected_in_the_first_whole_window_and_ranked_first() -> None:
-    assert not missed(list(bench.shifts(30)))
+    assert not missed(list(bench.shifts(15, bench.WINDOW)))
 
 
 def test_a_design_effect_keeps_repeated_units_from_false_detections_that_are_certain_without() -> None:

@@ -13,24 +13,35 @@ from tidegauge.assess.drift.design_effect import GROUPS, design_effect, multipli
 from tidegauge.assess.drift.discovery import discover, strictest_log
 
 NEEDED = math.log(25_920.0)
-MUCH = np.full(10, 0.5)
+MUCH = np.full(50, 0.5)
 
 
-def test_one_feature_needs_evidence_for_all_and_more_that_moved_together_need_less() -> None:
-    strictest = strictest_log(NEEDED, 10)
-    assert strictest == pytest.approx(NEEDED + math.log(10 / discovery.LEVEL))
-    log = np.zeros(10)
+def test_a_feature_needs_the_evidence_of_all_and_many_that_moved_together_need_less() -> None:
+    strictest = strictest_log(NEEDED, 50)
+    assert strictest == pytest.approx(NEEDED + math.log(50))
+    log = np.zeros(50)
     log[3] = strictest - 0.01
     assert not discover(log, MUCH, 0.01, NEEDED).detected.any()
     log[3] = strictest
     alone = discover(log, MUCH, 0.01, NEEDED)
-    assert alone.detected.tolist() == [place == 3 for place in range(10)]
+    assert alone.detected.tolist() == [place == 3 for place in range(50)]
     assert alone.threshold_log == pytest.approx(strictest)
-    log[:5] = strictest - math.log(5)
-    log[5:] = 0
-    five = discover(log, MUCH, 0.01, NEEDED)
-    assert five.detected.tolist() == [True] * 5 + [False] * 5
-    assert five.threshold_log == pytest.approx(strictest - math.log(5))
+    log[:40] = strictest - math.log(40 * discovery.LEVEL)
+    log[40:] = 0
+    many = discover(log, MUCH, 0.01, NEEDED)
+    assert many.detected.tolist() == [True] * 40 + [False] * 10
+    assert many.threshold_log == pytest.approx(strictest - math.log(4))
+    log[39] = 0
+    assert not discover(log, MUCH, 0.01, NEEDED).detected.any()
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_where_nothing_moves_detection_takes_mean_evidence_as_of_one_feature_alone(alike: bool) -> None:
+    random = np.random.default_rng(7)
+    for _ in range(2000):
+        log = NEEDED + random.normal(0, 4, size=1 if alike else 30) * np.ones(30)
+        if discover(log, np.full(30, 0.5), 0.01, NEEDED).detected.any():
+            assert np.exp(log - NEEDED).mean() >= 1 - 1e-9
 
 
 def test_what_is_surely_there_but_too_small_to_matter_is_not_detected() -> None:

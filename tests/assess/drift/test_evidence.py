@@ -38,19 +38,31 @@ def test_the_threshold_is_the_number_of_blocks_times_that_of_streams() -> None:
     assert evidence.threshold_log(90 * 86_400_000, 300_000, 30) == pytest.approx(math.log(25_920 * 30))
 
 
-def test_the_null_of_two_bins_is_scipys_beta_binomial_and_so_is_each_alternative() -> None:
-    counts, reference, real = np.array([[30.0, 70.0]]), np.array([[200.0, 800.0]]), np.ones((1, 2), np.bool_)
-    n, m = 100.0, 1000.0
+def test_each_alternative_is_as_scipy_has_it_and_weighs_as_is_said() -> None:
+    counts, reference, real = np.array([[80.0, 70, 50]]), np.array([[600.0, 300, 100]]), np.ones((1, 3), np.bool_)
+    n, m = 200, 1000.0
     found = evidence.bayes_factor(counts, n * reference / m, np.array([n**2 / m]), real)
-    a, b = 200.5, 800.5
+    null = reference[0] + evidence.PRIOR / 3
+    total = float(null.sum())
+    share = null / total
 
-    def log(x: float, y: float) -> float:
-        return float(stats.betabinom.logpmf(30, 100, x, y))
+    def factor(k: float) -> float:
+        return k / (k + total)
 
-    total = m + 1
-    factors = [k / (k + total) for k in evidence.CONCENTRATIONS]
-    mean = float(np.mean([math.exp(log(f * a, f * b) - log(a, b)) for f in factors]))
-    assert found[0] == pytest.approx(math.log(mean), rel=1e-9)  # of two bins, all and the pair are one alternative
+    def all_bins(k: float) -> float:
+        wide, narrow = (stats.dirichlet_multinomial.pmf(counts[0], f * null, n) for f in (factor(k), 1))
+        return float(np.divide(wide, narrow))
+
+    def two(k: int, n: int, a: float, b: float) -> float:
+        f = factor(evidence.CONCENTRATIONS[evidence.OF_TWO[0]])
+        return float(stats.betabinom.pmf(k, n, f * a, f * b) / stats.betabinom.pmf(k, n, a, b))
+
+    whole = np.mean([all_bins(k) for k in evidence.CONCENTRATIONS])
+    pairs = 2 * (share[0] * share[1] + share[0] * share[2] + share[1] * share[2])
+    pair = 2 * share[0] * share[2] / pairs * two(50, 130, null[2], null[0])  # 100 have become 50 of 200, 600 but 80
+    single = math.sqrt(share[2]) / np.sqrt(share).sum() * two(50, 200, null[2], total - null[2])
+    assert sum(evidence.WEIGHTS) == pytest.approx(1)
+    assert found[0] == pytest.approx(math.log(np.dot(evidence.WEIGHTS, [whole, pair, single])), rel=1e-9)
 
 
 @pytest.mark.parametrize("size", [50, 1000, 100_000])

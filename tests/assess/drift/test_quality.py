@@ -21,6 +21,7 @@ from tidegauge.assess.drift.quality import (
     Reference,
     Seen,
     largest_share,
+    lasting,
     lower_bound,
     risen,
     states,
@@ -55,9 +56,23 @@ def state(current: Seen, against: Reference | None, recent: Recent | None = None
     return STATES[int(states(current, against, recent)[0])]
 
 
-def panes(values: ArrayLike, varied: ArrayLike) -> Recent:
+def panes(values: ArrayLike, varied: ArrayLike, missing: ArrayLike = 0, invalid: ArrayLike = 0) -> Recent:
     """Newest first."""
-    return Recent(np.asarray(values)[:, None], np.asarray(varied, dtype=np.bool_)[:, None])
+    valid = np.asarray(values)[:, None]
+    conditions = np.zeros((*valid.shape, 6), dtype=np.int64)
+    conditions[..., VALID] = valid
+    for condition, found in ((MISSING, missing), (INVALID, invalid)):
+        conditions[..., condition] = np.broadcast_to(np.asarray(found)[..., None], valid.shape)
+    flags = np.asarray(varied, dtype=np.bool_)[:, None]
+    return Recent(Seen(conditions.sum(axis=-1), conditions, flags, np.ones(1)))
+
+
+def hours(*before: Seen) -> Seen:
+    """Several, of one feature each, together."""
+    rows, conditions, varied = (
+        np.stack([getattr(one, name) for one in before]) for name in ("rows", "conditions", "varied")
+    )
+    return Seen(rows, conditions, varied, np.ones(1))
 
 
 class TestWhatIsBroken:
@@ -102,6 +117,13 @@ class TestWhatIsBroken:
         assert state(seen(30, varied=False, missing=30), reference(rows=300)) == "vanished"
         assert state(seen(30, varied=False), reference(rows=300)) == "constant"
         assert state(seen(30, invalid=30), reference(rows=300)) == "invalid"
+
+    def test_with_values_of_no_use_in_a_tenth_of_the_rows(self) -> None:
+        assert state(seen(5000, invalid=500), reference()) == "invalid"
+        assert state(seen(5000, invalid=300, non_finite=200), reference()) == "invalid"
+        assert state(seen(5000, invalid=499), reference()) == "missing"
+        assert state(seen(5000, non_finite=150), reference()) == "missing"
+        assert state(seen(5000, invalid=1000), reference(invalid=1900)) == "ok"
 
 
 class TestWhatIsWell:
@@ -179,7 +201,100 @@ class TestStuck:
         assert state(seen(200), reference(), panes([35, 40, 40, 35, 35], [1, 0, 0, 1, 1])) == "ok"
 
     def test_without_panes_nothing_is_stuck(self) -> None:
-        assert state(seen(100), reference(), Recent(np.zeros((0, 1), np.int64), np.zeros((0, 1), np.bool_))) == "ok"
+        assert state(seen(100), reference(), panes(np.zeros(0), np.zeros(0))) == "ok"
+
+    def test_for_most_of_the_window_until_it_is_constant(self) -> None:
+        assert state(seen(2600), reference(), panes([100] * 24 + [100] * 2, [0] * 24 + [1] * 2)) == "stuck"
+        assert state(seen(2600, varied=False), reference(), panes([100] * 26, [0] * 26)) == "constant"
+
+    @pytest.mark.parametrize("place", [0, 1, 2, 3])
+    def test_what_rests_every_night_or_every_week_is_well(self, place: int) -> None:
+        tonight = panes([15, 15, 35, 35], [0, 0, 1, 1])
+        lively, resting = seen(60), seen(60, varied=False)
+        before = hours(*(resting if number == place else lively for number in range(4)))
+        assert state(seen(100), reference(), Recent(tonight.panes, before)) == "ok"
+        assert state(seen(100), reference(), Recent(tonight.panes, hours(lively, lively, lively, lively))) == "stuck"
+        few = hours(lively, lively, seen(29, varied=False), lively)
+        assert state(seen(100), reference(), Recent(tonight.panes, few)) == "stuck"
+
+    @pytest.mark.parametrize(("awake", "expected"), [(True, "stuck"), (False, "ok")])
+    def test_what_may_sleep_for_all_that_is_known_is_not_judged_by_its_latest_panes(
+        self, awake: bool, expected: str
+    ) -> None:
+        latest = panes([15, 15, 35, 35], [0, 0, 1, 1]).panes
+        assert state(seen(100), reference(), Recent(latest, awake=np.array([awake]))) == expected
+
+
+class TestGone:
+    """A feature of which the latest records have nothing is not waited for until the window has none."""
+
+    def test_since_two_panes(self) -> None:
+        assert state(seen(10_000, missing=30), reference(), panes([0, 0, 35, 35], [0, 0, 1, 1], [15, 15, 0, 0])) == (
+            "vanished"
+        )
+
+    def test_one_pane_or_fewer_than_thirty_rows_say_nothing(self) -> None:
+        current = seen(10_000, missing=30)
+        assert state(current, reference(), panes([0, 35, 35], [0, 1, 1], [30, 0, 0])) == "ok"
+        assert state(current, reference(), panes([0, 0, 35, 35], [0, 0, 1, 1], [15, 14, 0, 0])) == "ok"
+
+    def test_a_single_value_among_the_latest_says_that_it_is_there(self) -> None:
+        current = seen(10_000, missing=1000)
+        assert state(current, reference(), panes([1, 0, 35], [0, 0, 1], [499, 500, 0])) == "missing"
+
+    def test_a_feature_that_is_often_missing_has_to_be_so_for_longer(self) -> None:
+        often = reference(missing=7000, rows=10_000)
+        current = seen(10_000, missing=7000)
+        for rows, expected in ((15, "ok"), (25, "vanished")):
+            assert state(current, often, panes([0, 0, 35, 35], [0, 0, 1, 1], [rows, rows, 80, 80])) == expected
+
+    def test_what_is_gone_every_night_or_every_week_is_well(self) -> None:
+        current, latest = seen(10_000, missing=2000), panes([0, 0, 35, 35], [0, 0, 1, 1], [15, 15, 0, 0]).panes
+        there, gone = seen(60), seen(60, varied=False, missing=60)
+        sometimes = reference(missing=2000)
+        assert state(current, sometimes, Recent(latest, hours(there, gone))) == "ok"
+        assert state(current, sometimes, Recent(latest, hours(there, there))) == "vanished"
+        assert state(current, sometimes, Recent(latest, hours(there, seen(60, missing=59)))) == "vanished"
+
+
+class TestOfNoUse:
+    """What most of the latest values are is not waited for until it is a tenth of the window."""
+
+    def test_since_two_panes(self) -> None:
+        latest = panes([0, 0, 35, 35], [0, 0, 1, 1], invalid=[15, 15, 0, 0])
+        assert state(seen(10_000, invalid=30), reference(), latest) == "invalid"
+        some = panes([2, 3, 35, 35], [1, 1, 1, 1], missing=[5, 5, 0, 0], invalid=[15, 15, 0, 0])
+        assert state(seen(10_000, invalid=30), reference(), some) == "invalid"
+
+    def test_one_pane_or_fewer_than_thirty_or_less_than_half_say_nothing(self) -> None:
+        current = seen(10_000, invalid=30)
+        assert state(current, reference(), panes([0, 35, 35], [0, 1, 1], invalid=[30, 0, 0])) == "ok"
+        assert state(current, reference(), panes([0, 0, 35], [0, 0, 1], invalid=[15, 14, 0])) == "ok"
+        assert state(current, reference(), panes([20, 20, 35], [1, 1, 1], invalid=[15, 15, 0])) == "ok"
+
+    def test_where_many_are_always_so_it_takes_more(self) -> None:
+        current, often = seen(10_000, invalid=4500), reference(invalid=4500)
+        for rows, expected in ((20, "ok"), (120, "invalid")):
+            assert state(current, often, panes([rows // 2] * 2 + [70] * 2, [1] * 4, invalid=[rows] * 2 + [30] * 2)) == (
+                expected
+            )
+
+    def test_what_is_so_every_night_is_well(self) -> None:
+        latest = panes([0, 0, 35, 35], [0, 0, 1, 1], invalid=[15, 15, 0, 0]).panes
+        there, none = seen(60), seen(60, invalid=60)
+        assert state(seen(10_000, invalid=30), reference(), Recent(latest, hours(there, none))) == "ok"
+        assert state(seen(10_000, invalid=30), reference(), Recent(latest, hours(there, there))) == "invalid"
+
+
+def test_for_how_long_it_has_been_so_is_told_in_panes() -> None:
+    def length(state: str, recent: Recent) -> int:
+        return int(lasting(recent, np.array([STATES.index(state)], dtype=np.int8))[0])
+
+    gone = panes([0, 0, 0, 35], [0, 0, 0, 1], missing=[15, 0, 15, 0])
+    assert length("vanished", gone) == 3 and length("ok", gone) == 0
+    assert length("stuck", panes([15, 15, 35, 35], [0, 0, 1, 1])) == 2
+    assert length("constant", panes([15] * 4, [0] * 4)) == 4
+    assert length("invalid", panes([0, 2, 35], [0, 1, 1], invalid=[9, 9, 9])) == 2
 
 
 def test_the_largest_share_is_of_the_values() -> None:
@@ -246,10 +361,14 @@ def test_no_drift_is_no_fault(size: int, reference_size: int) -> None:
     assert broken(found) <= 0.002
 
 
-def test_no_drift_is_not_stuck() -> None:
-    """10,000 windows of 12 panes for each of 4 binary features, the rarer value in 50 to 1 % of rows."""
+def test_no_drift_is_neither_stuck_nor_gone() -> None:
+    """10,000 windows of 12 panes for each of 4 binary features, the rarer value in 50 to 1 % of rows.
+
+    As many have no value.
+    """
     random = np.random.default_rng(5)
     rare = np.array([0.5, 0.2, 0.05, 0.01])
+    absent = rare[::-1]
     panes_, rows, windows = 12, 40, 10_000
     wrong = 0
     for _ in range(windows // 5000):
@@ -258,14 +377,18 @@ def test_no_drift_is_not_stuck() -> None:
         changed = np.zeros_like(values)
         changed[1:] = values[1:] ^ values[:-1]
         varied = np.flip(np.any(changed.reshape(panes_, rows, 5000, 4), axis=1), axis=0)
-        recent = Recent(np.full(varied.shape, rows), varied)
-        conditions = np.zeros((5000, 4, 6), dtype=np.int64)
-        conditions[..., VALID] = panes_ * rows
+        per_pane = np.zeros((panes_, 5000, 4, 6), dtype=np.int64)
+        per_pane[..., MISSING] = random.binomial(rows, absent, (panes_, 5000, 4))
+        per_pane[..., VALID] = rows - per_pane[..., MISSING]
+        recent = Recent(Seen(np.full(varied.shape, rows), per_pane, varied, np.ones((5000, 4))))
+        conditions = per_pane.sum(axis=0)
         current = Seen(np.full((5000, 4), panes_ * rows), conditions, np.any(changed, axis=0), np.ones((5000, 4)))
         m = 10_000
-        before = seen(m)
+        usual = np.zeros((4, 6), dtype=np.int64)
+        usual[:, MISSING] = np.rint(m * absent)
+        usual[:, VALID] = m - usual[:, MISSING]
         against = Reference(
-            Seen(np.full(4, m), np.repeat(before.conditions, 4, axis=0), np.ones(4, np.bool_), np.ones(4)),
+            Seen(np.full(4, m), usual, np.ones(4, np.bool_), np.ones(4)),
             1 - rare,
             np.zeros(4, np.int64),
         )

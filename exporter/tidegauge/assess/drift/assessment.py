@@ -20,9 +20,10 @@ from tidegauge.assess.drift.discovery import discover
 from tidegauge.assess.drift.distances import Axes, Sample, distance
 from tidegauge.assess.drift.watch import FIRST, PREVIOUS_VERSION, TRAILING, TRAINING, Watch
 from tidegauge.assess.numeric import ratio
-from tidegauge.config.settings import HOUR, Model
+from tidegauge.config.settings import DAY, HOUR, Model
 from tidegauge.tally.families import units as unit_family
 from tidegauge.tally.features.schema import Schema
+from tidegauge.tally.history import WEEK_HOURS
 from tidegauge.tally.panes import Window
 from tidegauge.tally.tally import Tally
 
@@ -32,7 +33,9 @@ PSI: Final = "psi"
 COVERED: Final = 0.5
 """A reference by hours has to know at least this share of the window's rows."""
 RECENT: Final = 24
-"""Blocks from the window's end back in which a feature may be seen to have stuck."""
+"""Blocks up to now that are looked at one by one for features that have died; the rest of the window by its panes."""
+SAME_HOURS: Final = (24, WEEK_HOURS)
+"""Hours ago that a feature may have been as it is now, every day or every week."""
 OWN: Final = "@"
 """What Tidegauge watches of itself is called so; the other features are the inputs."""
 
@@ -65,6 +68,7 @@ class Standing:
     compared: Floats  # (F, W)
     conditions: Integers  # (F, 6), see `schema.CONDITIONS`
     states: Sequence[str]  # (F,), of `quality.STATES`
+    broken_since: Sequence[int]  # (F,): ms, 0: not broken, or for longer than the window
     design_effect: Floats  # (F,)
     comparisons: tuple[Comparison, ...]
 
@@ -104,7 +108,8 @@ def assess_drift(
         found = _now(tally, watch, sorted(codes), bounds, max(HOUR, window.pane))
         for code, version in versions.items():
             baseline = found.get(baselines.get(code, -1))
-            yield _standing(model, tally, watch, version, found[code], baseline, window, bounds)
+            panes = _panes(tally, watch, found[code], baseline, window, clock)
+            yield _standing(model, watch, version, found[code], baseline, window, bounds[0], panes)
 
 
 def axes_of(schema: Schema) -> Axes:
@@ -142,22 +147,23 @@ def _of_series(series: Integers, sums: Integers, wanted: Sequence[int], columns:
 
 def _standing(
     model: Model,
-    tally: Tally,
     watch: Watch,
     version: str,
     now: _Now,
     baseline: _Now | None,
     window: Window,
-    bounds: tuple[int, int],
+    start: int,
+    recent: _Latest,
 ) -> Standing:
     schema = watch.fixed.schema
     compared = schema.compared(now.counts)
     against = [
         *_lasting(watch, now),
         *_by_stretch(watch, PREVIOUS_VERSION, now, _concurrent(now, baseline)),
-        *_by_stretch(watch, TRAILING, now, _past(watch, now, bounds[0], max(HOUR, window.pane))),
+        *_by_stretch(watch, TRAILING, now, _past(watch, now, start, max(HOUR, window.pane))),
     ]
     known = {one.reference: one for one in _compare(model, watch, version, now, against)}
+    codes = _states(watch, now, recent.panes)
     names = [name for name in _references(watch) if name != PREVIOUS_VERSION or baseline is not None]
     return Standing(
         version,
@@ -165,7 +171,8 @@ def _standing(
         int(compared.sum(axis=-1).max(initial=0)),
         compared,
         schema.conditions(now.counts),
-        _states(tally, watch, now, bounds),
+        [quality.STATES[code] for code in codes.tolist()],
+        _broken_since(recent, codes),
         now.design_effect,
         tuple(known.get(name) or _unknown(name, watch) for name in names),
     )
@@ -320,7 +327,23 @@ def _unknown(name: str, watch: Watch) -> Comparison:
     )
 
 
-def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """A version's window by panes."""
+
+    panes: quality.Recent
+    starts: Integers  # ms, newest first
+
+
+def _broken_since(latest: _Latest, codes: quality.Codes) -> list[int]:
+    """When each feature broke (ms)."""
+    length = quality.lasting(latest.panes, codes)
+    within = (length > 0) & (length < len(latest.starts))
+    since: list[int] = np.where(within, np.append(latest.starts, 0)[length - 1], 0).tolist()
+    return since
+
+
+def _states(watch: Watch, now: _Now, recent: quality.Recent) -> quality.Codes:
     schema = watch.fixed.schema
     found = watch.lasting_reference(complete=False)
     reference = None
@@ -328,21 +351,51 @@ def _states(tally: Tally, watch: Watch, now: _Now, bounds: tuple[int, int]) -> l
         _, counts, repeated = found
         compared = schema.compared(counts)
         seen = _seen(schema, counts, repeated)
-        alone = np.zeros(len(schema.features), dtype=np.int64)
-        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), alone)
-    start, end = bounds
-    width = tally.ladder.block
-    series, starts, sums = tally.stretches(watch.fixed.family, max(start, end - RECENT * width), end, width)
-    own = np.flatnonzero(series == tally.series.number(now.code))
-    own = own[np.argsort(-starts[own])]
-    panes = _seen(schema, sums[own], now.design_effect)
-    codes = quality.states(
-        _seen(schema, now.counts, now.design_effect), reference, quality.Recent(panes.values, panes.varied)
-    )
-    return [quality.STATES[code] for code in codes.tolist()]
+        once = np.rint(schema.new * seen.values).astype(np.int64)
+        reference = quality.Reference(seen, quality.largest_share(compared, schema.real), once)
+    return quality.states(_seen(schema, now.counts, now.design_effect), reference, recent)
+
+
+def _panes(tally: Tally, watch: Watch, now: _Now, baseline: _Now | None, window: Window, clock: int) -> _Latest:
+    """What is known up to now, in blocks as far as these go and then in panes of the window."""
+    schema, block = watch.fixed.schema, tally.ladder.block
+    end = (clock - watch.fixed.maturity) // block * block
+    middle = (end - RECENT * block) // window.pane * window.pane
+    # Two panes from before the window: until it holds nothing else they tell that a feature varied.
+    first = window.bounds(clock, watch.fixed.maturity)[0] - 2 * window.pane
+    parts, when = [], []
+    for start, stop, width in ((max(middle, first), end, block), (first, middle, window.pane)):
+        series, starts, sums = tally.stretches(watch.fixed.family, start, max(start, stop), width)
+        own = np.flatnonzero(series == tally.series.number(now.code))
+        own = own[np.argsort(-starts[own])]
+        parts.append(sums[own])
+        when.append(starts[own])
+    hour = (end - 1) // HOUR
+    before = [
+        watch.history.at(code, [hour + later - ago])
+        for code in {now.code, now.code if baseline is None else baseline.code}
+        for ago in SAME_HOURS
+        for later in (0, 1)  # of what begins within this hour only the next one was wholly so
+    ]
+    panes, then = (_seen(schema, sums, now.design_effect) for sums in (np.concatenate(parts), np.stack(before)))
+    awake = None if _knows_a_day(watch) else _varies(tally, watch, baseline, end - 2 * block, end)
+    return _Latest(quality.Recent(panes, then, awake), np.concatenate(when))
+
+
+def _knows_a_day(watch: Watch) -> bool:
+    """Whether there is a reference of a day: before, it is not known how features are at night."""
+    return watch.fixed.training is not None or watch.first.end - watch.first.start >= DAY
+
+
+def _varies(tally: Tally, watch: Watch, version: _Now | None, start: int, end: int) -> Flags:
+    """Which features (F,) have varied in a version from start to end (ms)."""
+    series, _, sums = tally.stretches(watch.fixed.family, start, end, tally.ladder.block)
+    own = np.zeros(len(series), dtype=np.bool_) if version is None else series == tally.series.number(version.code)
+    varied: Flags = np.logical_or.reduce(watch.fixed.schema.varied(sums[own]), axis=0)
+    return varied
 
 
 def _seen(schema: Schema, counts: Integers, repeated: Floats) -> quality.Seen:
     conditions = schema.conditions(counts)
-    rows = schema.compared(counts).sum(axis=-1).astype(np.int64)
+    rows = conditions.sum(axis=-1) - conditions[..., quality.OUT_OF_RANGE]  # which is valid, too
     return quality.Seen(rows, conditions, schema.varied(counts), repeated)

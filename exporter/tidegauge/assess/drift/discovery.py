@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tidegauge.assess.counts import Floats
 from tidegauge.assess.sequential import e_bh
 
-LEVEL: Final = 0.1  # share of false ones among the features detected, at most
+LEVEL: Final = 0.1  # share of false ones among the features detected, where many are
 LARGEST: Final = 300.0  # log of an e-value; exp of it is finite, and no threshold is as high
 
 
@@ -25,19 +25,22 @@ class Discovery:
 
 
 def discover(log_evidence: Floats, excess: Floats, minimum_effect: float, needed_log: float) -> Discovery:
-    """The features (F,) whose evidence passes e-BH and whose excess PSI in the window is at least minimum_effect.
+    """The features (F,) whose evidence is enough, and whose excess PSI in the window is at least minimum_effect.
 
     needed_log is the log threshold of one feature alone: evidence.threshold_log with the references (and versions) as
-    streams, the features not among them; evidence over it is an e-value. Unknown (NaN) evidence or excess is never
-    detected; features whose evidence is unknown are not judged.
+    streams, the features not among them; evidence over it is an e-value. It is enough if it is F times that, or if
+    e-BH detects it. Either way the mean evidence of the features is at least that threshold, so that where nothing
+    moves there is one false alarm in an interval at most, whatever the features have to do with each other. Unknown
+    (NaN) evidence or excess is never detected; features whose evidence is unknown are not judged.
     """
     judged = np.isfinite(log_evidence)
     values = np.exp(np.minimum(log_evidence[judged] - needed_log, LARGEST))
-    threshold = needed_log + math.log(e_bh.floor(values, LEVEL))
+    together = needed_log + math.log(e_bh.floor(values, LEVEL))
+    threshold = min(together, strictest_log(needed_log, values.size))
     enough = np.nan_to_num(excess, nan=-np.inf) >= minimum_effect
     return Discovery(judged & (np.nan_to_num(log_evidence, nan=-np.inf) >= threshold) & enough, threshold)
 
 
 def strictest_log(needed_log: float, features: int) -> float:
-    """What a feature's log evidence has to reach where no other has moved: the highest threshold there can be."""
-    return needed_log + math.log(max(features, 1) / LEVEL)
+    """What a feature's log evidence has to reach where few others have moved: the highest threshold there can be."""
+    return needed_log + math.log(max(features, 1))

@@ -23,10 +23,13 @@ Flags = NDArray[np.bool_]
 CONCENTRATIONS: Final = (10.0, 100.0, 1000.0)
 """How far from the reference the alternatives are: as far as a sample of so many rows of it."""
 
+OF_TWO: Final = (1, 3)  # of those and the null: where but two shares move, 100 does for nearly any size of the change
+WEIGHTS: Final = (0.4, 0.4, 0.2)  # of all bins having moved; two of them; one, and the rest by their shares
+
 PRIOR: Final = 1.0  # rows that the bins share evenly before a reference is seen (Perks 1947)
 LARGEST_REFERENCE: Final = 1e8  # rows; more say nothing more, and gammaln keeps its digits
 LONGEST_RUN: Final = 1e6  # effective rows; older ones fade, so that a long quiet run cannot drown what happens now
-GIVEN_UP: Final = -1.0  # log evidence below which a run is over; 0 would end most before a small shift can show
+GIVEN_UP: Final = -0.75  # log evidence below which a run is over; 0 would end most before a small shift can show
 ROOM: Final = 3.0  # evidence above so many times the threshold fades, so that recovery is quick
 
 
@@ -157,7 +160,7 @@ class _Sums:
         """Brings the evidence of these streams in line with their sums."""
         if which.size:
             variance = self.closed[which] + np.square(self.under_way[which])
-            bins = self.bins.take(which % len(self.bins.pairs_log))
+            bins = self.bins.take(which % len(self.bins.prior))
             self.log[which] = _bayes_factor(self.current[which], self.expected[which], variance, bins)
 
     def passed(self, which: Integers, enough: float) -> Flags:
@@ -177,18 +180,17 @@ class _Bins:
 
     prior: Floats  # (S, W): PRIOR rows, shared evenly
     padding: Floats  # (S, W): 1 where there is no bin, so that nothing is divided by 0
-    pairs_log: Floats  # (S,): log of how many pairs of bins there are
 
     @classmethod
     def of(cls, real: Flags) -> _Bins:
         """Where real (S, W) says that there are bins."""
         bins = real.sum(axis=-1)
         prior = np.where(real, PRIOR / np.maximum(bins, 1)[:, None], 0.0)
-        return cls(prior, (~real).astype(np.float64), np.log(np.maximum(bins * (bins - 1) / 2, 1)))
+        return cls(prior, (~real).astype(np.float64))
 
     def take(self, which: Integers) -> _Bins:
         """Those of some streams."""
-        return _Bins(self.prior[which], self.padding[which], self.pairs_log[which])
+        return _Bins(self.prior[which], self.padding[which])
 
 
 def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flags) -> Floats:
@@ -196,8 +198,10 @@ def bayes_factor(current: Floats, expected: Floats, variance: Floats, real: Flag
 
     The reference's bins are as uncertain as those of a sample of M = n**2 / variance rows: of the null hypothesis, rows
     are Dirichlet-multinomial with the parameters a = M p + prior. The alternatives add to that uncertainty what a
-    sample of CONCENTRATIONS rows has. Half of their weight is on all bins having moved, half on a shift between two,
-    each pair alike; of the pairs only the likeliest is computed, so that the mean is a little more than this.
+    sample of CONCENTRATIONS rows has: all bins have moved, or rows have gone from one bin to another, or one bin has
+    grown or shrunk at the cost of all others. A pair weighs as often as two rows of different bins are in it; a single
+    bin as the root of its share, which leaves more to rare ones, such as missing values. Of the pairs and of the bins
+    only a likely one is computed, so that the mean over all is a little more than this.
     All expect the same share of each bin, so a bin that the reference has never seen is a surprise to them too, and
     the more often it comes, the more it speaks for a change.
     """
@@ -217,35 +221,34 @@ def _bayes_factor(current: Floats, expected: Floats, variance: Floats, bins: _Bi
     seen = parameters.reshape(len(parameters), -1).take(filled, axis=1)
     added = np.zeros(parameters.shape)
     added.reshape(len(parameters), -1)[:, filled] = gammaln(seen + current.take(filled)) - gammaln(seen)
-    off = current / n[:, None]
-    off -= null / total[:, None]
-    off /= np.sqrt(null + bins.padding)
-    row, most, least = np.arange(len(n)), off.argmax(axis=-1), off.argmin(axis=-1)
-    # First as all bins have moved, then as these two have.
-    rows = np.concatenate([n, current[row, most] + current[row, least]])
-    totals, gains = (
-        np.concatenate([one.sum(axis=-1), one[:, row, most] + one[:, row, least]], axis=1)
-        for one in (parameters, added)
-    )
-    against = _against(rows, totals, gains)
-    log: Floats = np.logaddexp(against[: len(n)], against[len(n) :] - bins.pairs_log) - math.log(2)
+    totals = parameters.sum(axis=-1)
+    whole = gammaln(totals) - gammaln(totals + n)
+    logs = whole + added.sum(axis=-1)
+    highest = logs[:-1].max(axis=0)
+    all_bins = highest + np.log(np.exp(logs[:-1] - highest).mean(axis=0)) - logs[-1]
+
+    share = null / total[:, None]
+    off = (current / n[:, None] - share) / np.sqrt(share + bins.padding)
+    row, of_two = np.arange(len(n)), np.array(OF_TWO)
+    high, low = off.argmax(axis=-1), off.argmin(axis=-1)
+    place = np.stack([high, low, np.where(off[row, high] + off[row, low] > 0, high, low)])  # the pair, and the one bin
+    bins_of_two = (of_two[:, None, None], row, place)
+    rows, of_bin, added_by = current[row, place], parameters[bins_of_two], added[bins_of_two]
+    together = np.stack([rows[0] + rows[1], n - rows[2]])  # in the pair, and beside the one bin
+    of_together = np.stack([of_bin[:, 0] + of_bin[:, 1], totals[of_two] - of_bin[:, 2]], axis=1)
+    added_together = gammaln(of_together + together) - gammaln(of_together)
+    pair = added_by[:, 0] + added_by[:, 1] - added_together[:, 0]
+    single = added_by[:, 2] + added_together[:, 1] + whole[of_two]
+
+    chosen = share[row, place]
+    of_pairs = 2 * chosen[0] * chosen[1] / (1 - np.square(share).sum(axis=-1))
+    of_bins = np.sqrt(chosen[2]) / np.sqrt(share).sum(axis=-1)
+    terms = np.stack([all_bins, pair[0] - pair[1] + np.log(of_pairs), single[0] - single[1] + np.log(of_bins)])
+    log: Floats = np.logaddexp.reduce(np.log(WEIGHTS)[:, None] + terms, axis=0)
     return log
 
 
 def _widths(total: Floats) -> Floats:
-    """What parameters that add up to total (S,) are multiplied by: (alternatives + 1, S), the null last."""
+    """What the null's parameters, of sum total (S,), are multiplied by: (alternatives + 1, S), the null last."""
     concentrations = np.array(CONCENTRATIONS)[:, None]
     return np.concatenate([concentrations / (concentrations + total), np.ones((1, len(total)))])
-
-
-def _against(n: Floats, total: Floats, added: Floats) -> Floats:
-    """Log of the mean over the alternatives of the ratio of their probability of n rows (S,) to the null's.
-
-    total (alternatives + 1, S), the null last, are the sums of the Dirichlet-multinomial's parameters, and added what
-    the bins add to the log of its probability, without the coefficient that depends on the counts alone.
-    """
-    logs = gammaln(total) - gammaln(total + n) + added
-    alternatives = logs[:-1]
-    highest = alternatives.max(axis=0)
-    mean: Floats = highest + np.log(np.exp(alternatives - highest).mean(axis=0)) - logs[-1]
-    return mean

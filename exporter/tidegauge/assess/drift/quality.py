@@ -34,12 +34,15 @@ STATES: Final = (
     "out_of_range",
 )
 """What `states` gives are places in this."""
+BROKEN: Final = ("vanished", "invalid", "constant", "stuck")
+"""In these a feature tells the model nothing any more, or garbage."""
 
 LEAST_ROWS: Final = 30  # below, nothing is said of a window; a reference with fewer is none
 MARGIN: Final = 0.01  # a share has to rise by more than this to matter
 WRONG: Final = 1e-3  # at most so many windows in which a share is called too high without being so, over all features
 CHANCE: Final = 1e-6  # a feature is dead or constant only if chance would do it less often
 TESTED: Final = 4  # shares tested of a feature: bad, missing, unseen, out of range
+UNUSABLE: Final = 0.1  # a larger share of values of no use breaks a feature; a smaller one is missing in effect
 MOST_BAD: Final = LEAST_ROWS // 2  # so many values of the wrong type, and more than half of all: it is another type now
 
 
@@ -74,10 +77,11 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The panes of the window, newest first."""
+    """The panes up to now, newest first, back to a little before the window; they may differ in width."""
 
-    values: Integers  # (P, ..., F): rows that have a value of the right type
-    varied: Flags  # (P, ..., F): a pane that begins with another value than the one before ended with has varied
+    panes: Seen  # (P, ..., F); a pane that begins with another value than the one before ended with has varied
+    before: Seen | None = None  # (H, ..., F): these hours of the day and of the week before
+    awake: Flags | None = None  # (..., F): features that do not sleep at this hour, for all that is known; None: all
 
 
 def largest_share(compared: ArrayLike, real: ArrayLike) -> Floats:
@@ -127,7 +131,7 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
     """The worst state of each feature, (..., F), as a place in STATES.
 
     Without a reference (or one of fewer than LEAST_ROWS) only what needs none is said: vanished, or of another type.
-    recent is the same window by panes, for "stuck"; without it nothing is.
+    recent is the same window by panes: what has died is told from its latest ones, before the whole window is so.
     """
     rows, values, bad = current.rows, current.values, current.bad
     missing = current.conditions[..., MISSING]
@@ -149,16 +153,21 @@ def states(current: Seen, reference: Reference | None, recent: Recent | None = N
         absent = upper_bound(seen.conditions[..., MISSING] / before, reference_size, level)
         never = seen.conditions[..., MISSING] == seen.rows
         found["vanished"] = gone & (~known | never | _unlikely(absent, size))
-        found["invalid"] = retyped | more(bad, seen.bad)
+        found["invalid"] = retyped | (more(bad, seen.bad) & (bad >= UNUSABLE * rows))
         alive = known & seen.varied
         reference_values = seen.values / before
         likeliest = upper_bound(np.nan_to_num(reference.largest) * reference_values, reference_values, level)
         single = ~current.varied & (values > 0)
         found["constant"] = alive & single & _unlikely(likeliest, values / spread)
         if recent is not None:
-            stretch = _latest_stretch(recent)
-            found["stuck"] = alive & ~single & (stretch >= LEAST_ROWS) & _unlikely(likeliest, stretch / spread)
-        found["missing"] = more(missing, seen.conditions[..., MISSING])
+            awake = known if recent.awake is None else known & recent.awake
+            absences, rests = _latest_absences(recent), _latest_rests(recent)
+            found["vanished"] |= awake & (absences >= LEAST_ROWS) & _unlikely(absent, absences / spread)
+            found["stuck"] = awake & alive & ~single & (rests >= LEAST_ROWS) & _unlikely(likeliest, rests / spread)
+            useless, given = _latest_useless(recent)
+            usual = upper_bound(seen.bad / before, (seen.rows - seen.conditions[..., MISSING]) / before, level)
+            found["invalid"] |= awake & (useless >= LEAST_ROWS) & _too_many(useless / spread, given / spread, usual)
+        found["missing"] = more(missing, seen.conditions[..., MISSING]) | more(bad, seen.bad)
         # What was met once in the reference says how much there is that it did not meet (Good 1953, Biometrika 40:237).
         unseen = np.maximum(seen.conditions[..., UNSEEN], reference.singletons)
         found["unseen"] = more(current.conditions[..., UNSEEN], unseen)
@@ -182,16 +191,78 @@ def _unlikely(share: Floats, rows: Floats) -> Flags:
     return unlikely
 
 
-def _latest_stretch(recent: Recent) -> Integers:
-    """Values since a feature last varied; 0 where that is not stuck.
+def _too_many(count: Floats, rows: Floats, share: Floats) -> Flags:
+    """Whether at least count of rows, of which this share should be so, are too unlikely to be chance."""
+    some: Flags = (count > 0) & (share < 1)
+    chance = special.betainc(np.where(some, count, 1.0), np.where(some, rows - count + 1, 1.0), np.minimum(share, 1.0))
+    unlikely: Flags = some & (chance < CHANCE)
+    return unlikely
 
-    Stuck is a stretch of at least two panes, before which at least two panes varied, and most of those with two values:
-    a feature that changes once a day rests for hours, and is well.
+
+def lasting(recent: Recent, codes: Codes) -> Integers:
+    """For how many of the newest panes a feature (..., F) has been broken as its state says; 0 where it is not."""
+    panes = recent.panes
+    holds = {"vanished": _is_gone(panes), "invalid": _is_useless(panes), "constant": ~panes.varied}
+    holds["stuck"] = holds["constant"]
+    found = np.zeros(codes.shape, dtype=np.int64)
+    for state, flags in holds.items():
+        length = np.logical_and.accumulate(flags, axis=0).sum(axis=0)
+        found = np.where(codes == _code(state), length, found)
+    return found
+
+
+def _is_gone(seen: Seen) -> Flags:
+    gone: Flags = seen.conditions[..., MISSING] == seen.rows
+    return gone
+
+
+def _is_useless(seen: Seen) -> Flags:
+    """Most of what is there; or nothing is there."""
+    useless: Flags = 2 * seen.bad >= seen.rows - seen.conditions[..., MISSING]
+    return useless
+
+
+def _latest_useless(recent: Recent) -> tuple[Integers, Integers]:
+    """(values of no use since most have been so, all that are given since then); 0 where that is not news."""
+    panes, before = recent.panes, recent.before
+    given = panes.rows - panes.conditions[..., MISSING]
+    latest, length = _since(_is_useless(panes), given)
+    if before is not None:
+        length = np.where((_is_useless(before) & (before.bad >= MOST_BAD)).any(axis=0), 0, length)
+    return np.where(length > 0, np.where(latest, panes.bad, 0).sum(axis=0), 0), length
+
+
+def _latest_absences(recent: Recent) -> Integers:
+    """Rows since a feature last had any value; 0 where that is not news: see `_since`."""
+    panes, before = recent.panes, recent.before
+    _, length = _since(_is_gone(panes), panes.rows)
+    if before is not None:
+        length = np.where((_is_gone(before) & (before.rows >= LEAST_ROWS)).any(axis=0), 0, length)
+    return length
+
+
+def _latest_rests(recent: Recent) -> Integers:
+    """Values since a feature last varied; 0 where that is not news: see `_since`.
+
+    At least two panes before varied, and most of those with two values: a feature that changes once a day rests for
+    hours, and is well.
     """
-    resting = np.logical_and.accumulate(~recent.varied, axis=0)
-    length = np.where(resting, recent.values, 0).sum(axis=0)
-    stretches = (resting & (recent.values > 0)).sum(axis=0)
-    earlier = ~resting & (recent.values > 1)
-    varied = (earlier & recent.varied).sum(axis=0)
-    stuck = (stretches >= 2) & (varied >= 2) & (2 * varied > earlier.sum(axis=0))
-    return np.where(stuck, length, 0)
+    panes, before = recent.panes, recent.before
+    values = panes.values
+    resting, length = _since(~panes.varied, values)
+    earlier = ~resting & (values > 1)
+    varied = (earlier & panes.varied).sum(axis=0)
+    length = np.where((varied >= 2) & (2 * varied > earlier.sum(axis=0)), length, 0)
+    if before is not None:
+        length = np.where((~before.varied & (before.values >= LEAST_ROWS)).any(axis=0), 0, length)
+    return length
+
+
+def _since(holds: Flags, rows: Integers) -> tuple[Flags, Integers]:
+    """(the newest panes in a row of which it holds, rows in them); no rows unless two of these panes have any.
+
+    What held throughout the same hour a day or a week ago is a habit, and no news: some features sleep at night.
+    """
+    latest = np.logical_and.accumulate(holds, axis=0)
+    filled = (latest & (rows > 0)).sum(axis=0)
+    return latest, np.where(filled >= 2, np.where(latest, rows, 0).sum(axis=0), 0)

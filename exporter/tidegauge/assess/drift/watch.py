@@ -6,6 +6,7 @@ The hours of the past rest in a `HourlyHistory`; all else here is small and save
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -106,6 +107,7 @@ class Fixed:
     block: int  # ms
     family: str = feature_family.NAME  # whose columns the schema describes
     maturity: int = 0  # ms; age at which a prediction is counted in it
+    watched: int = 0  # things that are watched of the model, these features among them; 0: no others
 
 
 @dataclass(slots=True)
@@ -163,9 +165,14 @@ class Watch:
         self.streams.update(zip(names, evidence.split(states), strict=True))
 
     def threshold_log(self) -> float:
-        """What the log evidence of a feature alone has to reach; the other features come in by e-BH."""
+        """What the log evidence of a feature alone has to reach; the other features come in when all are judged.
+
+        What is watched beside them has its part of the promise: these have as much of it as they are many.
+        """
         streams = self.references() * max(1, len(self.units))
-        return evidence.threshold_log(self.fixed.drift.false_alarm_interval, self.fixed.block, streams)
+        alone = evidence.threshold_log(self.fixed.drift.false_alarm_interval, self.fixed.block, streams)
+        features = len(self.fixed.schema.features)
+        return alone + math.log(max(self.fixed.watched, features) / features)
 
     def references(self) -> int:
         """References in use, which are looked at side by side."""

@@ -25,10 +25,16 @@ QUANTILES = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)
 """Inner edges, in per cent: tenths, and finer towards the ends, where what goes wrong shows first."""
 FEW_VALUES = 20
 """Up to so many distinct numbers, each has a bin of its own."""
+TELLING = 1000
+"""Rows that mostly tell whether there are more distinct numbers than that."""
 BUCKETS = 16
 """For categories without a bin of their own."""
+FEWEST_NAMED = 20
+"""Times that a category has to be seen to have a bin of its own where there are more than bins: of many that are alike
+the 30 that chance favoured would seem to become rarer ever after."""
 MOST_KNOWN = 1000
-"""With more distinct categories than this, new ones are nothing special."""
+MOST_NEW = 0.1
+"""With more distinct categories, or a larger share of new ones to come, those are nothing special."""
 FEWEST_PAIRS = 100
 """Pairs of rows of the same unit, below which nothing is said of how alike they are."""
 
@@ -42,7 +48,7 @@ class Sample:
     predicted: Categorical  # texts of the classes answered, -1: none; other tasks: no codes
     value: NDArray[np.float64]  # regression: number answered; NaN: none
     count: NDArray[np.int64] | None = None  # identical predictions a row stands for; None: 1 everywhere
-    unit: NDArray[np.uint64] | None = None  # the user or thing that was judged; None: not known
+    unit: NDArray[np.uint64] | None = None  # the user or thing that was judged, 0: none; None: not known
 
     @staticmethod
     def of(rows: Rows, classes: Sequence[str], unit: NDArray[np.uint64] | None = None) -> Sample:
@@ -81,43 +87,68 @@ def learn_numeric(name: str, values: NDArray[np.float64], counts: NDArray[np.int
     taken for a constant 0. What lies beyond the largest edge that bins may have is outside them.
     """
     held = np.clip(values, -LARGEST_EDGE, LARGEST_EDGE) + 0.0  # no -0.0
-    distinct, place = np.unique(held, return_inverse=True)
+    if counts is None and len(np.unique(held[:TELLING])) > FEW_VALUES:
+        return NumericBins(name, _ascending(_edges_of_many(held)))
+    distinct, seen = np.unique(held, return_counts=True) if counts is None else _weighed(held, counts)
     if not len(distinct):
         return NumericBins(name, (0.0, 0.0))
     if len(distinct) == 1:
         return NumericBins(name, (float(distinct[0]), float(distinct[0])))
-    numbers = distinct.tolist()
-    if len(numbers) <= FEW_VALUES:
+    if len(distinct) <= FEW_VALUES:
+        numbers = distinct.tolist()
         halves = [_between(low, high) for low, high in itertools.pairwise(numbers)]
         return NumericBins(name, _ascending([numbers[0], *halves, numbers[-1]]))
-    seen = np.zeros(len(distinct), dtype=np.int64)
-    np.add.at(seen, place, 1 if counts is None else counts)
     # The least number that at least so much lies at or below, in whole numbers.
     below = np.cumsum(seen)
     total = int(below[-1])
-    chosen = Counter([0, len(numbers) - 1])
+    chosen = Counter([0, len(distinct) - 1])
     chosen.update(int(np.searchsorted(below, -(-quantile * total // 100))) for quantile in QUANTILES)
-    edges = [numbers[rank] for rank in chosen]
+    edges = [float(distinct[rank]) for rank in chosen]
     for rank, times in chosen.items():
         if times > 1:
-            low = min(rank, len(numbers) - 2)
-            edges.append(_between(numbers[low], numbers[low + 1]))
+            low = min(rank, len(distinct) - 2)
+            edges.append(_between(float(distinct[low]), float(distinct[low + 1])))
     return NumericBins(name, _ascending(edges))
+
+
+def _edges_of_many(values: NDArray[np.float64]) -> list[float]:
+    """The edges that more than 20 distinct numbers, seen once each row, have; found without sorting all of them."""
+    rows = len(values)
+    ranks = [0, *(-(-quantile * rows // 100) - 1 for quantile in QUANTILES), rows - 1]
+    chosen = Counter(np.partition(values, sorted(set(ranks)))[ranks].tolist())
+    edges, greatest = list(chosen), max(chosen)
+    for number, times in chosen.items():
+        if times > 1 and number < greatest:
+            edges.append(_between(number, float(values[values > number].min())))
+        elif times > 1:
+            edges.append(_between(float(values[values < number].max()), number))
+    return edges
+
+
+def _weighed(values: NDArray[np.float64], counts: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distinct values, and how often each was seen."""
+    distinct, place = np.unique(values, return_inverse=True)
+    seen = np.zeros(len(distinct), dtype=np.int64)
+    np.add.at(seen, place, counts)
+    return distinct, seen
 
 
 def learn_categorical(name: str, counts: Mapping[str, int], *, boolean: bool = False) -> CategoricalBins:
     """Bins of categories that were seen so often.
 
-    The 30 most frequent have names, the others 16 hash buckets; of more than 1,000, none is unseen later.
+    The 30 most frequent have names, the others 16 hash buckets; of an identifier, none is unseen later.
     """
     if boolean:
         return CategoricalBins(name, ("false", "true"))
     ordered = sorted((text for text, count in counts.items() if count > 0), key=lambda text: (-counts[text], text))
-    named, others = tuple(ordered[:MOST_NAMED]), ordered[MOST_NAMED:]
-    if not others:
-        return CategoricalBins(name, named)
-    known = None if len(ordered) > MOST_KNOWN else tuple(sorted({hash_of(text) for text in others}))
-    return CategoricalBins(name, named, BUCKETS, known)
+    # What was met once says how much there is that was not met (Good 1953, Biometrika 40:237).
+    new = sum(counts[text] == 1 for text in ordered) / max(1, sum(counts[text] for text in ordered))
+    if len(ordered) <= MOST_NAMED:
+        return CategoricalBins(name, tuple(ordered), new=new)
+    named = tuple(text for text in ordered[:MOST_NAMED] if counts[text] >= FEWEST_NAMED)
+    if len(ordered) > MOST_KNOWN or new > MOST_NEW:
+        return CategoricalBins(name, named, BUCKETS, None)
+    return CategoricalBins(name, named, BUCKETS, tuple(sorted({hash_of(text) for text in ordered[len(named) :]})), new)
 
 
 def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArray[np.float64]:
@@ -126,34 +157,48 @@ def intraclass(schema: Schema, model: Model, samples: Sequence[Sample]) -> NDArr
     known = [(sample, sample.unit) for sample in samples if sample.unit is not None and len(sample)]
     if not known:
         return alike
-    units = np.concatenate([unit for _, unit in known])
+    units = _Units(np.concatenate([unit for _, unit in known]))
     features = {feature.name: feature for feature in watched(model)}
     for number, bins in enumerate(schema.features):
         feature = features.get(bins.name)
         if feature is not None and (feature.kind == NUMERIC) == isinstance(bins, NumericBins):
-            alike[number] = icc(units, np.concatenate([_places(sample, feature, bins) for sample, _ in known]))
+            alike[number] = units.icc(np.concatenate([_places(sample, feature, bins) for sample, _ in known]))
     return alike
 
 
 def icc(units: NDArray[np.uint64], places: NDArray[np.integer]) -> float:
-    """Intraclass correlation of bin membership, in [0, 1], of n rows with their units and bins.
+    """Intraclass correlation of bin membership, in [0, 1], of n rows with their units (0: one of its own) and bins.
 
     (P - S) / (1 - S), with P the share of pairs of rows of the same unit that lie in the same bin, and S the sum of the
     squared shares of the bins (Fleiss' kappa: "Measuring nominal scale agreement among many raters", 1971).
     0 if no unit repeats or all rows are alike; 1 if there are fewer than 100 pairs, which is on the safe side.
     """
-    _, unit, repeats = np.unique(units, return_inverse=True, return_counts=True)
-    pairs = _pairs(repeats)
-    if not pairs:
-        return 0.0
-    if pairs < FEWEST_PAIRS:
-        return 1.0
-    _, place, filled = np.unique(places, return_inverse=True, return_counts=True)
-    _, together = np.unique(unit.astype(np.int64) * len(filled) + place, return_counts=True)
-    by_chance = float(np.sum((filled / len(units)) ** 2))
-    if by_chance >= 1.0:
-        return 0.0
-    return min(1.0, max(0.0, (_pairs(together) / pairs - by_chance) / (1.0 - by_chance)))
+    return _Units(units).icc(places)
+
+
+class _Units:
+    """Units of n rows (0: one of its own), told apart once for all features."""
+
+    def __init__(self, units: NDArray[np.uint64]) -> None:
+        held = np.flatnonzero(units)
+        _, unit, repeats = np.unique(units[held], return_inverse=True, return_counts=True)
+        again = np.flatnonzero(repeats[unit] > 1)  # no other row is half of a pair
+        self._again = held[again]
+        self._unit = unit[again].astype(np.int64)
+        self._pairs = _pairs(repeats)
+
+    def icc(self, places: NDArray[np.integer]) -> float:
+        """See `icc`."""
+        if not self._pairs:
+            return 0.0
+        if self._pairs < FEWEST_PAIRS:
+            return 1.0
+        filled = np.bincount(places)
+        by_chance = float(np.sum((filled[filled > 0] / len(places)) ** 2))
+        if by_chance >= 1.0:
+            return 0.0
+        _, together = np.unique(self._unit * len(filled) + places[self._again], return_counts=True)
+        return min(1.0, max(0.0, (_pairs(together) / self._pairs - by_chance) / (1.0 - by_chance)))
 
 
 def _pairs(repeats: NDArray[np.integer]) -> float:

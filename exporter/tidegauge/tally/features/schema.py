@@ -65,8 +65,11 @@ class CategoricalBins:
     values: tuple[str, ...]  # at most MOST_NAMED
     hashed: int = 0  # buckets
     known: tuple[int, ...] | None = ()  # hashes, ascending
+    new: float = 0.0  # share of rows to be expected with a value that is unseen; see `learn_categorical`
 
     def __post_init__(self) -> None:
+        if not 0.0 <= self.new <= 1.0:
+            raise ValueError(f"{self.name!r}: the share of new categories must be from 0 to 1")
         if len(set(self.values)) != len(self.values) or len(self.values) > MOST_NAMED:
             raise ValueError(f"{self.name!r}: named categories must be at most {MOST_NAMED}, and distinct")
         if self.hashed < 0 or (not self.hashed and self.known != ()):
@@ -178,6 +181,30 @@ class Schema:
                 place[..., 2] = counts[..., spot.unseen]
         return found
 
+    def expecting_new(self, counts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Counts (columns,) of the rows that the bins come from, with as many unseen as others are to have.
+
+        None of these rows was unseen, by the making of the bins. Those that are to be stand for rare ones, which hash
+        buckets hold alike.
+        """
+        found = counts.copy()
+        for bins, spot in zip(self.features, self.layout.spots, strict=True):
+            if isinstance(bins, NumericBins) or not bins.hashed:
+                continue
+            rows, first = int(counts[spot.unseen : spot.bins_end].sum()), spot.bins + len(bins.values)
+            held = np.cumsum(counts[first : spot.bins_end])
+            more = min(round(bins.new * rows) - int(counts[spot.unseen]), int(held[-1]))
+            if more > 0:
+                taken = np.diff(held * more // held[-1], prepend=0)
+                found[first : spot.bins_end] -= taken
+                found[spot.unseen] += more
+        return found
+
+    @property
+    def new(self) -> NDArray[np.float64]:
+        """(F,): share of rows to be expected with a category that is unseen; 0 for numbers."""
+        return np.array([0.0 if isinstance(bins, NumericBins) else bins.new for bins in self.features])
+
     def varied(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(..., F): whether two different values were seen."""
         found = np.zeros((*counts.shape[:-1], len(self.features)), dtype=np.bool_)
@@ -244,7 +271,7 @@ def _bins_to_json(bins: Bins) -> dict[str, Any]:
         # Without -0.0, so that equal edges have equal texts.
         return {"name": bins.name, "edges": [edge + 0.0 for edge in bins.edges]}
     known = None if bins.known is None else list(bins.known)
-    return {"name": bins.name, "values": list(bins.values), "hashed": bins.hashed, "known": known}
+    return {"name": bins.name, "values": list(bins.values), "hashed": bins.hashed, "known": known, "new": bins.new}
 
 
 def _bins_from_json(saved: Mapping[str, Any]) -> Bins:
@@ -257,6 +284,7 @@ def _bins_from_json(saved: Mapping[str, Any]) -> Bins:
         tuple(_text(value) for value in saved["values"]),
         _whole(saved["hashed"]),
         None if known is None else tuple(_whole(value) for value in known),
+        _number(saved["new"]),
     )
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from tidegauge.config.settings import Model
 from tidegauge.config.watched import embedding_names, numeric_names
-from tidegauge.join.rows import INVALID_NUMBER, FeatureValues
+from tidegauge.join.rows import FeatureValues, usual_length
 from tidegauge.tally.features.embedding import LARGEST_DIMENSION, Projection, learn_projection
 from tidegauge.tally.features.joint import Standard, learn_standard
-from tidegauge.tally.features.watched import FEWEST_NUMBERS
+from tidegauge.tally.features.watched import FEWEST_NUMBERS, watched
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +50,9 @@ class Vector:
             return np.full((rows, self.projection.dimension), np.nan)
         if self.standard is not None:
             return self.standard.vectors(values.numbers[: self.projection.dimension])
-        return _as_long(values.vectors[self.place], rows, self.projection.dimension)
+        vectors = values.vectors[self.place]
+        dimension = self.projection.dimension
+        return np.full((rows, dimension), np.nan) if vectors is None else vectors.of_length(dimension)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -78,6 +80,11 @@ def vector_places(model: Model) -> dict[str, int]:
     return places
 
 
+def promised(model: Model) -> int:
+    """How many things share the promise on false alarms of drift: all that is binned, all vectors, and the label."""
+    return len(watched(model)) + len(vector_places(model)) + 1
+
+
 def learn_vector(model: Model, name: str, values: FeatureValues) -> Vector:
     """From first predictions. Raises ValueError if they are not enough."""
     place = vector_places(model)[name]
@@ -89,7 +96,7 @@ def learn_vector(model: Model, name: str, values: FeatureValues) -> Vector:
     vectors = values.vectors[place]
     if vectors is None:
         raise ValueError("no row has a vector")
-    return Vector(name, place, learn_projection(vectors[rows]))
+    return Vector(name, place, learn_projection(vectors.take(rows).of_length(usual_length(vectors.lengths) or 1)))
 
 
 def given_vectors(model: Model, projections: Mapping[str, Any]) -> dict[str, Vector]:
@@ -104,13 +111,3 @@ def given_vectors(model: Model, projections: Mapping[str, Any]) -> dict[str, Vec
         elif name in embeddings:
             found[name] = Vector(name, place, Projection.from_json(embeddings[name]))
     return found
-
-
-def _as_long(vectors: Floats | None, rows: int, dimension: int) -> Floats:
-    if vectors is not None and vectors.shape[1] == dimension:
-        return vectors
-    fitted = np.full((rows, dimension), np.nan)
-    if vectors is not None:
-        first = vectors[:, 0]
-        fitted[:, 0] = np.where(np.isnan(first) | np.isinf(first), first, INVALID_NUMBER)
-    return fitted

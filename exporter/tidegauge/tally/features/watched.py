@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegauge.config.settings import CLASSIFICATION, Model
+from tidegauge.config.watched import categorical_names, numeric_names
 from tidegauge.tally.features.joint import MOST_FEATURES
 
 NUMERIC, CATEGORICAL = "numeric", "categorical"
@@ -27,21 +28,6 @@ class Watched:
     source: str  # one of FROM_*
     index: int = 0  # among the numbers or the codes of `FeatureValues`
     boolean: bool = False  # a category that can only be "false" or "true"
-
-
-def numeric_names(model: Model) -> tuple[str, ...]:
-    """Features that decode gives as numbers, in the order of `FeatureValues.numbers`: as they are configured."""
-    return tuple(feature.name for feature in model.features if feature.kind in ("numeric", "text_length"))
-
-
-def categorical_names(model: Model) -> tuple[str, ...]:
-    """Features that decode gives as codes, in the order of `FeatureValues.codes`: as they are configured."""
-    return tuple(feature.name for feature in model.features if feature.kind in ("categorical", "boolean"))
-
-
-def embedding_names(model: Model) -> tuple[str, ...]:
-    """Features that decode gives as vectors, in the order of `FeatureValues.vectors`: as they are configured."""
-    return tuple(feature.name for feature in model.features if feature.kind == "embedding")
 
 
 def reconstructs(model: Model) -> bool:

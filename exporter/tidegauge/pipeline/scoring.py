@@ -1,4 +1,4 @@
-"""Every metric on the reference data: records go through the same joining, counting and metrics as the logs do.
+"""Every metric on reference data: records go through the same joining, counting and metrics as the logs do.
 
 Bounded memory: what is joined is let go of after some hundred thousand records; their sums stay.
 """
@@ -15,10 +15,9 @@ from tidegauge.assess.sums import WindowSums
 from tidegauge.config.settings import DAY, Channel, Model
 from tidegauge.decode.columns import FeedbackColumns, PredictionColumns
 from tidegauge.pipeline.engine import Engine, Parts, fresh_parts
-from tidegauge.reference.rows import TIME
+from tidegauge.reference.rows import CHANNEL, TIME
 from tidegauge.tally.panes import FOREVER
 
-CHANNEL = "reference"
 _AT_ONCE = 1 << 18
 _CLOCK = TIME * 1000
 _LATER = 1 << 61
