@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,11 @@ EXAMPLE = Path(recount.__file__).parent
 COMMON = {"channel": "landing"}
 # These are read off a histogram of the scores; the published interval contains the histogram's error.
 BINNED = ("roc_auc", "pr_auc")
+AUTUMN = pd.Timestamp("2013-10-01", tz="UTC")
+"""The exporter is stopped here, looked at, and started again on the rest of the year."""
+PATIENCE = 240  # s for each part of the year
+MONTHLY = ("temp", "wind_speed", "visib", "dep_delay", "dest")  # of the table in the documentation
+PAGE = EXAMPLE.parents[1] / "docs" / "flights.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +37,52 @@ class Replay:
     cells: list[recount.Cell]
     cohorts: list[pd.DataFrame]  # the rows of each cell
     page: Metrics
+    autumn: Metrics  # the page of AUTUMN
+    trained: dict[str, pd.DataFrame]  # by model
+    by_month: pd.DataFrame  # how far the inputs of `late` are from that
+
+    def pages(self) -> tuple[tuple[Metrics, pd.Timestamp], ...]:
+        """Both pages, with their time."""
+        return (self.autumn, self.rows["time"][self.rows["time"] < AUTUMN].max()), (self.page, self.clock)
 
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     directory = tmp_path_factory.mktemp("flights")
+    whole, logs = directory / "whole", directory / "logs"
     shutil.copy(EXAMPLE / "tidegauge.yml", directory)
-    subprocess.run([sys.executable, EXAMPLE / "prepare.py", "--output", directory / "logs"], check=True)
-    rows = recount.read(directory / "logs")
-    with Exporter(directory / "tidegauge.yml") as exporter:
-        page = exporter.wait_ready(480).metrics()
-        assert exporter.stop() == 0, exporter.said()
+    subprocess.run([sys.executable, EXAMPLE / "prepare.py", "--output", whole], check=True)
+    rows = recount.read(whole)
+    shutil.copytree(whole, logs, ignore=shutil.ignore_patterns("*.jsonl"))
+    parts = [(path, length_until(path, AUTUMN)) for path in sorted(whole.glob("*.jsonl"))]
+    pages = []
+    for last in (False, True):
+        for path, length in parts:
+            with path.open("rb") as source, (logs / path.name).open("ab") as target:
+                source.seek(length if last else 0)
+                target.write(source.read() if last else source.read(length))
+        with Exporter(directory / "tidegauge.yml") as exporter:
+            pages.append(exporter.wait_ready(PATIENCE).metrics())
+            assert exporter.stop() == 0, exporter.said()
+    autumn, page = pages
     clock = pd.Timestamp(page.total("tidegauge_clock_timestamp_seconds"), unit="s", tz="UTC")
     cohorts = [group for _, group in recount.cohorts(rows, clock)]
-    return Replay(rows, clock, list(recount.recount(rows, clock)), cohorts, page)
+    trained = {model: recount.training(whole, model) for model in ("late", "delay")}
+    by_month = recount.seasons(rows, whole)
+    return Replay(rows, clock, list(recount.recount(rows, clock)), cohorts, page, autumn, trained, by_month)
+
+
+def length_until(path: Path, time: pd.Timestamp) -> int:
+    """Bytes of a log before its first record of this time or later."""
+    key, text = b'"timestamp":"', f"{time:%Y-%m-%dT%H:%M:%SZ}".encode()
+    length = 0
+    with path.open("rb") as log:
+        for line in log:
+            begin = line.index(key) + len(key)
+            if line[begin : begin + len(text)] >= text:
+                break
+            length += len(line)
+    return length
 
 
 def labels_of(cell: recount.Cell) -> dict[str, str]:
@@ -174,3 +212,117 @@ def test_outcomes_of_the_year_are_counted_in_sealed_blocks(replay: Replay) -> No
 
 def test_no_series_is_dropped(replay: Replay) -> None:
     assert replay.page.total("tidegauge_series_dropped_total") == 0
+
+
+# --- drift ------------------------------------------------------------------------------------------------------------
+
+
+def about(page: Metrics, family: str, model: str, version: str, reference: str, window: str) -> dict[str, float]:
+    """A family of drift by feature."""
+    place = {"model": model, "version": version, "reference": reference, "window": window}
+    if family in ("model_drift_distance", "model_drift_excess"):
+        place["statistic"] = "psi"
+    found = {name: page.value(family, **place, feature=name) for name in recount.INPUTS}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def test_drift_from_the_training_data_is_the_recount(replay: Replay) -> None:
+    for page, clock in replay.pages():
+        for window in ("7d", "30d"):
+            inside = recount.arrived(replay.rows[replay.rows["time"] <= clock], clock, window)
+            for (model, version), group in inside.groupby(["model", "version"]):
+                published = about(page, "model_drift_distance", str(model), str(version), "training", window)
+                assert published == pytest.approx(recount.drift(group, replay.trained[str(model)]), rel=1e-9)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_seasons_are_seen_and_are_harmless(replay: Replay, version: str) -> None:
+    """Temperature has moved most when the model is at its best, and is nearly back when it is at its worst."""
+    distance, accuracy = [], []
+    for page, _ in replay.pages():
+        place = ("late", version, "training", "30d")
+        moved = about(page, "model_drift_distance", *place)
+        assert max(moved, key=lambda name: moved[name]) == "temp"
+        shares = about(page, "model_drift_contribution_ratio", *place)
+        assert max(shares, key=lambda name: shares[name]) == "temp"
+        assert about(page, "model_drift_detected", *place)["temp"] == 1
+        distance.append(moved["temp"])
+        labels = {**COMMON, "model": "late", "version": version, "window": "30d", "metric": "accuracy"}
+        accuracy.append(page.value("model_quality_score", **labels) or 0.0)
+    assert distance[0] > 10 > 0.6 > distance[1]
+    assert accuracy[0] > 0.93 > 0.87 > accuracy[1]
+
+
+def test_what_the_schedule_fixes_has_not_moved(replay: Replay) -> None:
+    for page, _ in replay.pages():
+        for version in ("v1", "v2"):
+            moved = about(page, "model_drift_detected", "late", version, "training", "30d")
+            assert [name for name in ("hour", "origin", "carrier") if moved[name]] == []
+
+
+def test_the_weeks_before_know_the_season(replay: Replay) -> None:
+    """Against its own last weeks September is no summer; four weeks do not reach behind a window of thirty days."""
+    for version in ("v1", "v2"):
+        training, trailing = (
+            about(replay.autumn, "model_drift_distance", "late", version, reference, "7d")
+            for reference in ("training", "trailing")
+        )
+        assert training["temp"] > 9
+        assert trailing["temp"] < 0.1
+        assert not about(replay.autumn, "model_drift_distance", "late", version, "trailing", "30d")
+
+
+def states(page: Metrics, version: str, window: str) -> dict[str, str]:
+    """The state of each input of `late` that is not `ok`."""
+    return {
+        dict(labels)["feature"]: dict(labels)["state"]
+        for (name, labels), value in page.items()
+        if name == "model_feature_state"
+        and value == 1
+        and {("model", "late"), ("version", version), ("window", window)} <= labels
+        and ("state", "ok") not in labels
+    }
+
+
+def test_the_weather_that_ends_before_the_year_is_found(replay: Replay) -> None:
+    without = replay.rows["temp"].isna() & (replay.rows["time"] >= pd.Timestamp("2013-12-31T06:25:00Z"))
+    assert without.sum() == (replay.rows["time"] >= pd.Timestamp("2013-12-31T06:25:00Z")).sum() == 2 * 777
+    weather = dict.fromkeys(("temp", "wind_speed", "precip", "visib"), "missing")
+    for version in ("v1", "v2"):
+        assert states(replay.page, version, "7d") == weather
+        assert states(replay.page, version, "30d") == weather | {"dep_delay": "missing"}
+        assert "missing" not in states(replay.autumn, version, "7d").values()
+
+
+def test_flights_that_never_left_are_in_no_training_data(replay: Replay) -> None:
+    assert replay.trained["late"]["dep_delay"].notna().all()
+    for version in ("v1", "v2"):
+        assert states(replay.autumn, version, "30d") == {"dep_delay": "missing", "temp": "out_of_range"}
+
+
+def test_a_dry_week_and_the_week_after_christmas_are_news(replay: Replay) -> None:
+    for version in ("v1", "v2"):
+        assert states(replay.autumn, version, "7d") == {"temp": "out_of_range", "precip": "constant"}
+        trailing = about(replay.autumn, "model_drift_distance", "late", version, "trailing", "7d")
+        assert trailing["wind_speed"] > 0.8 and trailing["visib"] > 0.4 > max(trailing["temp"], trailing["hour"])
+        place = {"model": "late", "version": version, "feature": "@label", "window": "7d"}
+        moved = [
+            replay.page.value("model_drift_excess", **place, statistic="psi", reference=reference)
+            for reference in ("trailing", "training")
+        ]
+        assert moved == [pytest.approx(0.13, abs=0.02), pytest.approx(0, abs=0.005)]
+    detected = {"model": "late", "version": "v2", "feature": "@label", "window": "7d"}
+    assert replay.page.value("model_drift_detected", **detected, reference="trailing") == 1
+    assert replay.page.value("model_drift_detected", **detected, reference="training") == 0
+
+
+def test_the_page_has_the_year_as_it_was(replay: Replay) -> None:
+    """The table of months in the documentation, figure by figure."""
+    rows = re.findall(r"^\| (2013-\d\d) \|(.*)\|$", PAGE.read_text(), flags=re.MULTILINE)
+    assert [month for month, _ in rows] == [f"2013-{month:02d}" for month in range(3, 13)]
+    quality = recount.months(replay.rows)
+    for month, cells in rows:
+        shown = [cell.strip() for cell in cells.split("|")]
+        moved = [f"{replay.by_month[name][month]:.2f}" for name in MONTHLY]
+        scores = ["" if pd.isna(quality[name][month]) else f"{quality[name][month]:.3f}" for name in ("v1", "v2")]
+        assert shown == [*moved, f"{100 * quality['late'][month]:.0f} %", *scores], month

@@ -217,6 +217,35 @@ def test_padding_and_neighbours_make_no_difference() -> None:
     assert padded.log[0, 0] == pytest.approx(alone.log[0, 0], rel=1e-12)
 
 
+def test_streams_weighed_together_are_as_each_alone_bit_for_bit() -> None:
+    """One drifts and fades, one has no rows at first, one no reference at first, one changes its stratum."""
+    random = np.random.default_rng(11)
+    shares = [np.roll(SHARES, 3), SHARES, SHARES, SHARES]
+    alone = [Evidence.empty((3, 7)) for _ in shares]
+    together = evidence.stack(alone)
+    for number in range(40):
+        now = np.stack([random.multinomial(60, one, size=3) for one in shares]).astype(np.float64)
+        then = random.multinomial(900, SHARES, size=(4, 3)).astype(np.float64)
+        if number < 10:
+            now[1], then[2] = 0.0, 0.0
+        strata = np.array([[0], [0], [0], [number // 7]])
+        blocks = Block(
+            number, now, then / np.maximum(then.sum(axis=-1, keepdims=True), 1), then.sum(axis=-1), stratum=strata
+        )
+        together = evidence.advance(together, blocks, np.repeat(REAL, 3, axis=0), NEEDED)
+        for place, state in enumerate(alone):
+            one = replace(
+                blocks,
+                counts=blocks.counts[place],
+                proportions=blocks.proportions[place],
+                reference_size=then[place].sum(axis=-1),
+                stratum=strata[place],
+            )
+            alone[place] = evidence.advance(state, one, np.repeat(REAL, 3, axis=0), NEEDED)
+    assert all(same(*both) for both in zip(alone, evidence.split(together), strict=True))
+    assert alone[0].log.min() > NEEDED > alone[3].log.max()
+
+
 def test_saved_and_restored_it_goes_on_bit_for_bit() -> None:
     random = np.random.default_rng(9)
     then = rows_of(random, 1000, SHARES, 5)
