@@ -96,7 +96,18 @@ def shared_bins(name: str, now: pd.Series, trained: pd.Series) -> tuple[np.ndarr
         both = [one.dropna().astype(str).map(lambda text: place.get(text, bins - 1)) for one in (now, trained)]
     counts = [np.bincount(np.asarray(one, dtype=int), minlength=bins) for one in both]
     current, reference = (np.append(n, len(one) - n.sum()) for n, one in zip(counts, (now, trained), strict=True))
+    if name in CATEGORIES:
+        expect_new(reference, trained.dropna())
     return current, reference
+
+
+def expect_new(counts: np.ndarray, values: pd.Series) -> None:
+    """Categories met once say how many rows are to be expected with one that was never met: these are rare ones too."""
+    buckets, once = slice(NAMED, NAMED + BUCKETS), int((values.value_counts() == 1).sum())
+    held = counts[buckets].cumsum()
+    if held[-1]:
+        counts[buckets] -= np.diff(held * once // held[-1], prepend=0)
+        counts[NAMED + BUCKETS] += once
 
 
 def edges(values: np.ndarray) -> np.ndarray:

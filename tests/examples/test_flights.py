@@ -287,11 +287,11 @@ def states(page: Metrics, version: str, window: str) -> dict[str, str]:
 def test_the_weather_that_ends_before_the_year_is_found(replay: Replay) -> None:
     without = replay.rows["temp"].isna() & (replay.rows["time"] >= pd.Timestamp("2013-12-31T06:25:00Z"))
     assert without.sum() == (replay.rows["time"] >= pd.Timestamp("2013-12-31T06:25:00Z")).sum() == 2 * 777
-    weather = dict.fromkeys(("temp", "wind_speed", "precip", "visib"), "missing")
+    weather = dict.fromkeys(("temp", "wind_speed", "precip", "visib"), "vanished")
     for version in ("v1", "v2"):
         assert states(replay.page, version, "7d") == weather
         assert states(replay.page, version, "30d") == weather | {"dep_delay": "missing"}
-        assert "missing" not in states(replay.autumn, version, "7d").values()
+        assert "vanished" not in states(replay.autumn, version, "7d").values()
 
 
 def test_flights_that_never_left_are_in_no_training_data(replay: Replay) -> None:
